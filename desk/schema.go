@@ -1,0 +1,573 @@
+package desk
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math"
+	"reflect"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"konbit/record"
+)
+
+// Field describes one member of a body, from its Go type and tags:
+//
+//	json:"name,omitempty"   its name; without omitempty it is required
+//	min, max                of a number its bounds; of a text its length in
+//	                        characters; of a list its length
+//	pattern:"^[A-Z]+$"      of a text
+//	search:"title|text|id"  found by words; "title" also names the record; "id"
+//	                        is found as a whole and not by its parts
+//	facet:"true"            counted and filtered by value
+//	chart:"people"          drawn over time, with this unit
+//	map:"fill"              colours its area on a map
+//	unit:"people"           shown behind the number
+//	widget:"lines"          a text of several lines
+//
+// A string type with a method Values() []string is enumerated, in that order;
+// where the order means rank it is from least to most.
+type Field struct {
+	Path     string   `json:"path"`
+	Type     string   `json:"type"` // text, integer, number, flag, time, interval, pcode, id, list, rows
+	Required bool     `json:"required,omitempty"`
+	Min      *float64 `json:"min,omitempty"`
+	Max      *float64 `json:"max,omitempty"`
+	Pattern  string   `json:"pattern,omitempty"`
+	Enum     []string `json:"enum,omitempty"`
+	Search   string   `json:"search,omitempty"`
+	Facet    bool     `json:"facet,omitempty"`
+	Chart    string   `json:"chart,omitempty"`
+	Map      string   `json:"map,omitempty"`
+	Unit     string   `json:"unit,omitempty"`
+	Widget   string   `json:"widget,omitempty"`
+	Fields   []Field  `json:"fields,omitempty"` // of rows
+
+	index   []int
+	pointer bool
+	re      *regexp.Regexp
+}
+
+// Enumerated is implemented by string types with a closed list of values.
+type Enumerated interface{ Values() []string }
+
+// DefaultMaxText bounds a text whose tag names no max, in characters.
+const DefaultMaxText = 2000
+
+type schema struct {
+	typ    reflect.Type
+	fields []Field
+	json   map[string]any
+}
+
+func schemaOf[T any](name string) *schema {
+	t := reflect.TypeFor[T]()
+	if t.Kind() != reflect.Struct {
+		panic(fmt.Sprintf("desk: %s: %v is not a struct", name, t))
+	}
+	s := &schema{typ: t}
+	s.fields = fieldsOf(t, "", nil)
+	s.json = objectSchema(s.fields)
+	return s
+}
+
+var (
+	timeType     = reflect.TypeFor[time.Time]()
+	intervalType = reflect.TypeFor[record.Interval]()
+	pcodeType    = reflect.TypeFor[record.PCode]()
+	idType       = reflect.TypeFor[record.ID]()
+	enumType     = reflect.TypeFor[Enumerated]()
+)
+
+func fieldsOf(t reflect.Type, prefix string, index []int) []Field {
+	var out []Field
+	for i := range t.NumField() {
+		sf := t.Field(i)
+		name, opts, _ := strings.Cut(sf.Tag.Get("json"), ",")
+		if name == "-" || !sf.IsExported() {
+			continue
+		}
+		if name == "" {
+			panic(fmt.Sprintf("desk: %v.%s has no json name", t, sf.Name))
+		}
+		path := name
+		if prefix != "" {
+			path = prefix + "." + name
+		}
+		idx := append(slices.Clone(index), i)
+		ft := sf.Type
+		f := Field{
+			Path: path, index: idx, Pattern: sf.Tag.Get("pattern"), Search: sf.Tag.Get("search"),
+			Facet: sf.Tag.Get("facet") == "true", Chart: sf.Tag.Get("chart"), Map: sf.Tag.Get("map"),
+			Unit: sf.Tag.Get("unit"), Widget: sf.Tag.Get("widget"),
+			Required: !strings.Contains(opts, "omit"),
+		}
+		if ft.Kind() == reflect.Pointer {
+			f.pointer = true
+			ft = ft.Elem()
+		}
+		f.Min, f.Max = number(sf, "min"), number(sf, "max")
+		if f.Pattern != "" {
+			f.re = regexp.MustCompile(f.Pattern)
+		}
+		switch {
+		case ft == timeType:
+			f.Type = "time"
+		case ft == intervalType:
+			f.Type = "interval"
+		case ft == pcodeType:
+			f.Type = "pcode"
+		case ft == idType:
+			f.Type = "id"
+		case ft.Kind() == reflect.String:
+			f.Type = "text"
+			if ft.Implements(enumType) {
+				f.Enum = reflect.Zero(ft).Interface().(Enumerated).Values()
+			} else if f.Max == nil {
+				f.Max = ptr(DefaultMaxText)
+			}
+		case ft.Kind() == reflect.Bool:
+			f.Type, f.Required = "flag", false
+		case ft.Kind() >= reflect.Int && ft.Kind() <= reflect.Uint64:
+			f.Type, f.Required = "integer", f.Required && f.pointer
+		case ft.Kind() == reflect.Float64 || ft.Kind() == reflect.Float32:
+			f.Type, f.Required = "number", f.Required && f.pointer
+		case ft.Kind() == reflect.Slice && ft.Elem().Kind() == reflect.String:
+			f.Type = "list"
+			if ft.Elem().Implements(enumType) {
+				f.Enum = reflect.Zero(ft.Elem()).Interface().(Enumerated).Values()
+			}
+		case ft.Kind() == reflect.Slice && ft.Elem().Kind() == reflect.Struct:
+			f.Type = "rows"
+			f.Fields = fieldsOf(ft.Elem(), path, nil)
+		case ft.Kind() == reflect.Struct:
+			if f.pointer {
+				panic(fmt.Sprintf("desk: %v.%s: a nested struct must not be a pointer", t, sf.Name))
+			}
+			out = append(out, fieldsOf(ft, path, idx)...)
+			continue
+		default:
+			panic(fmt.Sprintf("desk: %v.%s has type %v, which a body cannot hold", t, sf.Name, ft))
+		}
+		out = append(out, f)
+	}
+	return out
+}
+
+func number(sf reflect.StructField, tag string) *float64 {
+	s := sf.Tag.Get(tag)
+	if s == "" {
+		return nil
+	}
+	v, err := strconv.ParseFloat(s, 64)
+	if err != nil {
+		panic(fmt.Sprintf("desk: %s: %s=%q", sf.Name, tag, s))
+	}
+	return &v
+}
+
+func ptr(v float64) *float64 { return &v }
+
+// Fields lists the body's fields, nested ones by dotted path.
+func (k *Kind) Fields() []Field { return k.schema.fields }
+
+// Field returns the field of that path, nil when there is none.
+func (k *Kind) Field(path string) *Field { return k.schema.field(path) }
+
+// Schema returns the body's JSON Schema (2020-12). It must not be changed.
+func (k *Kind) Schema() map[string]any { return k.schema.json }
+
+// Type returns the body's Go type.
+func (k *Kind) Type() reflect.Type { return k.schema.typ }
+
+func (s *schema) field(path string) *Field {
+	for i := range s.fields {
+		if s.fields[i].Path == path {
+			return &s.fields[i]
+		}
+	}
+	return nil
+}
+
+// Decode reads and checks a body. Unknown members, wrong types, missing and
+// out-of-range values are all named, with paths below "body". The bytes that it
+// returns are the body's canonical form: what is stored and signed.
+func (k *Kind) Decode(raw []byte) (any, json.RawMessage, record.Fields) {
+	v, f := k.schema.decode(raw, "body")
+	if len(f) > 0 {
+		return nil, nil, f
+	}
+	b, err := json.Marshal(v)
+	if err != nil {
+		f.Add("body", "json", err.Error())
+	}
+	return v, b, f
+}
+
+// Parse reads a stored body, which was checked when it came in.
+func (k *Kind) Parse(raw []byte) (any, error) {
+	v := reflect.New(k.schema.typ).Interface()
+	return v, json.Unmarshal(raw, v)
+}
+
+func (s *schema) decode(raw []byte, at string) (any, record.Fields) {
+	var f record.Fields
+	v := reflect.New(s.typ)
+	d := json.NewDecoder(bytes.NewReader(raw))
+	d.DisallowUnknownFields()
+	if !utf8.Valid(raw) || d.Decode(v.Interface()) != nil || more(d) || bytes.Equal(bytes.TrimSpace(raw), []byte("null")) {
+		s.explain(raw, at, &f)
+		return nil, f
+	}
+	check(v.Elem(), s.fields, at, &f)
+	return v.Interface(), f
+}
+
+// What explain says is bounded, whatever the sender names his members.
+const (
+	maxNamed = 100
+	maxName  = 60
+)
+
+// more reports whether anything but space follows. Decoder.More would not count
+// a closing brace.
+func more(d *json.Decoder) bool {
+	_, err := d.Token()
+	return err != io.EOF
+}
+
+// explain finds every member that cannot be read. It is the slow path.
+func (s *schema) explain(raw []byte, at string, f *record.Fields) {
+	var members map[string]json.RawMessage
+	if err := json.Unmarshal(raw, &members); err != nil {
+		var syn *json.SyntaxError
+		switch {
+		case !utf8.Valid(raw) && json.Valid(raw):
+			f.Add(at, "utf8", "not valid UTF-8")
+		case asSyntax(err, &syn):
+			f.Add(at, "json", fmt.Sprintf("malformed JSON at byte %d", syn.Offset))
+		default:
+			f.Add(at, "type", "must be an object")
+		}
+		return
+	}
+	n := len(*f)
+	if members == nil {
+		f.Add(at, "type", "must be an object")
+		return
+	}
+	for name, m := range members {
+		if len(*f)-n == maxNamed {
+			f.Add(at, "many", "and more is wrong")
+			break
+		}
+		path := at + "." + name
+		if len(name) > maxName {
+			f.Add(at+"."+strings.ToValidUTF8(name[:maxName], "")+"...", "unknown", "no such field")
+			continue
+		}
+		one, _ := json.Marshal(map[string]json.RawMessage{name: m})
+		d := json.NewDecoder(bytes.NewReader(one))
+		d.DisallowUnknownFields()
+		err := d.Decode(reflect.New(s.typ).Interface())
+		var te *json.UnmarshalTypeError
+		switch {
+		case !utf8.Valid(m):
+			f.Add(path, "utf8", "not valid UTF-8")
+		case err == nil:
+		case asType(err, &te):
+			if te.Field != "" {
+				path = at + "." + te.Field
+			}
+			f.Add(path, "type", fmt.Sprintf("must be %s, not %s", typeName(te.Type), te.Value))
+		case strings.HasPrefix(err.Error(), "json: unknown field "):
+			var inner string
+			if json.Unmarshal([]byte(strings.TrimPrefix(err.Error(), "json: unknown field ")), &inner) == nil && inner != name {
+				if len(inner) > maxName {
+					inner = strings.ToValidUTF8(inner[:maxName], "") + "..."
+				}
+				f.Add(path+"."+inner, "unknown", "no such field")
+				break
+			}
+			f.Add(path, "unknown", "no such field"+s.guess(name))
+		default:
+			f.Add(path, "invalid", strings.TrimPrefix(err.Error(), "json: "))
+		}
+	}
+	if len(*f) == n {
+		f.Add(at, "json", "malformed JSON")
+	}
+	slices.SortFunc(*f, func(a, b record.Field) int { return strings.Compare(a.Path, b.Path) })
+}
+
+func asSyntax(err error, t **json.SyntaxError) bool {
+	s, ok := err.(*json.SyntaxError)
+	*t = s
+	return ok
+}
+
+func asType(err error, t **json.UnmarshalTypeError) bool {
+	s, ok := err.(*json.UnmarshalTypeError)
+	*t = s
+	return ok
+}
+
+func typeName(t reflect.Type) string {
+	switch {
+	case t == nil:
+		return "another type"
+	case t == timeType:
+		return "a time such as 2026-05-01T14:02:00Z"
+	case t.Kind() == reflect.String:
+		return "a text"
+	case t.Kind() == reflect.Bool:
+		return "true or false"
+	case t.Kind() >= reflect.Int && t.Kind() <= reflect.Uint64:
+		return "a whole number"
+	case t.Kind() == reflect.Float64:
+		return "a number"
+	case t.Kind() == reflect.Slice:
+		return "a list"
+	}
+	return "an object"
+}
+
+// guess offers the field that the writer may have meant.
+func (s *schema) guess(name string) string {
+	best, at := 3, ""
+	for _, f := range s.fields {
+		first, _, _ := strings.Cut(f.Path, ".")
+		if d := distance(strings.ToLower(name), first); d < best {
+			best, at = d, first
+		}
+	}
+	if at == "" {
+		return ""
+	}
+	return fmt.Sprintf("; did you mean %q?", at)
+}
+
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		prev := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := 1
+			if a[i] == b[j] {
+				cost = 0
+			}
+			prev, row[j+1] = row[j+1], min(row[j+1]+1, row[j]+1, prev+cost)
+		}
+	}
+	return row[len(b)]
+}
+
+func check(v reflect.Value, fields []Field, at string, f *record.Fields) {
+	for i := range fields {
+		fd := &fields[i]
+		fv := v.FieldByIndex(fd.index)
+		path := at + "." + fd.Path
+		if fd.pointer {
+			if fv.IsNil() {
+				if fd.Required {
+					f.Add(path, "required", "is required")
+				}
+				continue
+			}
+			fv = fv.Elem()
+		} else if fd.Required && fv.IsZero() {
+			f.Add(path, "required", "is required")
+			continue
+		}
+		switch fd.Type {
+		case "text":
+			checkText(fd, fv.String(), path, f)
+		case "pcode":
+			if s := fv.String(); s != "" {
+				_, code, ok := strings.Cut(s, ":")
+				if !ok {
+					code = s
+				}
+				if p := (record.Place{PCode: code}); len(p.Check()) > 0 || len(s) > 80 {
+					f.Add(path, "pcode", "not an administrative code such as HT0111")
+				}
+			}
+		case "integer", "number":
+			var n float64
+			switch {
+			case fv.CanInt():
+				n = float64(fv.Int())
+			case fv.CanUint():
+				n = float64(fv.Uint())
+			default:
+				n = fv.Float()
+			}
+			if fd.Min != nil && n < *fd.Min {
+				f.Add(path, "min", fmt.Sprintf("must be at least %g", *fd.Min))
+			}
+			if fd.Max != nil && n > *fd.Max {
+				f.Add(path, "max", fmt.Sprintf("must be at most %g", *fd.Max))
+			}
+			if math.IsNaN(n) || math.IsInf(n, 0) {
+				f.Add(path, "range", "must be a number")
+			}
+		case "interval":
+			iv := fv.Interface().(record.Interval)
+			if !iv.From.IsZero() || !iv.To.IsZero() || fd.Required {
+				if iv.From.IsZero() || iv.To.IsZero() {
+					f.Add(path, "required", "needs both from and to")
+				} else if !iv.From.Before(iv.To) {
+					f.Add(path, "order", "from must lie before to")
+				}
+			}
+		case "list":
+			checkLen(fd, fv.Len(), path, f)
+			for j := range fv.Len() {
+				checkText(&Field{Enum: fd.Enum, Max: ptr(200), re: fd.re, Pattern: fd.Pattern}, fv.Index(j).String(), record.Index(path, j), f)
+			}
+		case "rows":
+			checkLen(fd, fv.Len(), path, f)
+			for j := range fv.Len() {
+				before := len(*f)
+				check(fv.Index(j), fd.Fields, at, f)
+				for n := before; n < len(*f); n++ {
+					(*f)[n].Path = record.Index(path, j) + strings.TrimPrefix((*f)[n].Path, path)
+				}
+			}
+		}
+	}
+}
+
+func checkLen(fd *Field, n int, path string, f *record.Fields) {
+	limit := 500.0
+	if fd.Max != nil {
+		limit = *fd.Max
+	}
+	if float64(n) > limit {
+		f.Add(path, "max", fmt.Sprintf("at most %g", limit))
+	}
+	if fd.Min != nil && float64(n) < *fd.Min {
+		f.Add(path, "min", fmt.Sprintf("at least %g", *fd.Min))
+	}
+}
+
+func checkText(fd *Field, s, path string, f *record.Fields) {
+	if fd.Enum != nil {
+		if s != "" && !slices.Contains(fd.Enum, s) {
+			f.Add(path, "enum", "must be one of "+strings.Join(fd.Enum, ", "))
+		}
+		return
+	}
+	if !utf8.ValidString(s) {
+		f.Add(path, "utf8", "not valid UTF-8")
+		return
+	}
+	if fd.Max != nil && float64(len(s)) > *fd.Max && float64(utf8.RuneCountInString(s)) > *fd.Max {
+		f.Add(path, "max", fmt.Sprintf("at most %g characters", *fd.Max))
+	}
+	if fd.Min != nil && s != "" && float64(utf8.RuneCountInString(s)) < *fd.Min {
+		f.Add(path, "min", fmt.Sprintf("at least %g characters", *fd.Min))
+	}
+	if fd.re != nil && s != "" && !fd.re.MatchString(s) {
+		f.Add(path, "pattern", "must match "+fd.Pattern)
+	}
+	if record.Control(s) {
+		f.Add(path, "control", "holds a control character")
+	}
+}
+
+// below returns f with paths that begin at the row that holds it.
+func below(f Field, prefix string) Field {
+	f.Path = strings.TrimPrefix(f.Path, prefix)
+	inner := f.Fields
+	f.Fields = nil
+	for _, s := range inner {
+		f.Fields = append(f.Fields, below(s, prefix))
+	}
+	return f
+}
+
+func objectSchema(fields []Field) map[string]any {
+	root := map[string]any{"type": "object", "additionalProperties": false, "properties": map[string]any{}}
+	for i := range fields {
+		put(root, strings.Split(fields[i].Path, "."), &fields[i])
+	}
+	return root
+}
+
+func put(obj map[string]any, path []string, f *Field) {
+	props := obj["properties"].(map[string]any)
+	if len(path) > 1 {
+		sub, ok := props[path[0]].(map[string]any)
+		if !ok {
+			sub = map[string]any{"type": "object", "additionalProperties": false, "properties": map[string]any{}}
+			props[path[0]] = sub
+		}
+		put(sub, path[1:], f)
+		return
+	}
+	m := map[string]any{}
+	bounds := func(lo, hi string) {
+		if f.Min != nil {
+			m[lo] = *f.Min
+		}
+		if f.Max != nil {
+			m[hi] = *f.Max
+		}
+	}
+	switch f.Type {
+	case "text":
+		m["type"] = "string"
+		if f.Enum != nil {
+			m["enum"] = f.Enum
+		} else {
+			bounds("minLength", "maxLength")
+		}
+		if f.Pattern != "" {
+			m["pattern"] = f.Pattern
+		}
+	case "pcode":
+		m["type"], m["description"] = "string", "administrative code (COD-AB), optionally EDITION:CODE"
+	case "time":
+		m["type"], m["format"] = "string", "date-time"
+	case "id":
+		m["type"], m["format"] = "string", "uuid"
+	case "flag":
+		m["type"] = "boolean"
+	case "integer", "number":
+		m["type"] = f.Type
+		bounds("minimum", "maximum")
+	case "interval":
+		t := map[string]any{"type": "string", "format": "date-time"}
+		m["type"], m["properties"], m["required"] = "object", map[string]any{"from": t, "to": t}, []string{"from", "to"}
+	case "list":
+		item := map[string]any{"type": "string"}
+		if f.Enum != nil {
+			item["enum"] = f.Enum
+		}
+		m["type"], m["items"] = "array", item
+		bounds("minItems", "maxItems")
+	case "rows":
+		var sub []Field
+		for _, s := range f.Fields {
+			sub = append(sub, below(s, f.Path+"."))
+		}
+		m["type"], m["items"] = "array", objectSchema(sub)
+		bounds("minItems", "maxItems")
+	}
+	props[path[0]] = m
+	if f.Required {
+		req, _ := obj["required"].([]string)
+		obj["required"] = append(req, path[0])
+	}
+}
