@@ -1,0 +1,25 @@
+package sqlite
+
+import (
+	"os"
+	"syscall"
+
+	"konbit/record"
+)
+
+// takeLock refuses a database that another process holds. SQLite itself would
+// let two nodes write in turns, each with its own idea of the ledger.
+func (db *DB) takeLock() error {
+	f, err := os.OpenFile(db.path+".lock", os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return &record.Error{Code: record.Unavailable, Op: "store.open", Message: "the data folder cannot be written: " + err.Error()}
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		f.Close()
+		e := record.Errorf(record.Unavailable, "store.open", "another konbit process has this data folder open")
+		e.Hint = "stop the running node, or use --url to work through it"
+		return e
+	}
+	db.lock = f
+	return nil
+}
