@@ -1,0 +1,818 @@
+package intake
+
+import (
+	"bytes"
+	"context"
+	"crypto/ed25519"
+	"crypto/rand"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"reflect"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/mod/sumdb/note"
+
+	"konbit/desk"
+	"konbit/ledger"
+	"konbit/policy"
+	"konbit/record"
+	"konbit/store"
+)
+
+// batch is decided and signed, and waits for the disk.
+type batch struct {
+	store.Batch
+	stamp uint64 // number of failed commits when it was decided
+	jobs  []*job
+	tree  *ledger.Tree // after the batch
+	from  []*error     // per item: where an answer to it goes
+	undo  []func()     // forgets what was decided, last first
+}
+
+// decider holds what the next decision builds on: the tree and the records of
+// batches that are not on disk yet.
+type decider struct {
+	in      *Intake
+	tree    *ledger.Tree
+	last    time.Time // of the newest entry
+	stamp   uint64
+	pending map[record.ID]*known // decided, perhaps not yet on disk
+	acts    map[record.ID]*act   // commands decided and perhaps not yet on disk
+	kept    time.Time            // when a checkpoint was last kept
+}
+
+// known is a record as the decider knows it; nil Record: erased or never there.
+type known struct {
+	rec    *record.Record
+	exists bool
+	seq    int64
+	fresh  bool // decided here; perhaps not on disk yet
+}
+
+// act is what a command did that is perhaps not yet on disk.
+type act struct {
+	seq     int64
+	record  record.ID
+	actor   string
+	kind    string
+	receipt Receipt
+}
+
+func (in *Intake) newDecider(ctx context.Context) (*decider, error) {
+	d := &decider{in: in}
+	return d, d.load(ctx)
+}
+
+// load reads the ledger's head, so that the next decision builds on the disk.
+func (d *decider) load(ctx context.Context) error {
+	size, text, err := d.in.cfg.Store.Head(ctx)
+	if err != nil {
+		return err
+	}
+	d.tree, err = ledger.NewTree(ctx, size, d.in.cfg.Store)
+	if err != nil {
+		return &record.Error{Code: record.Corrupt, Op: "intake.open", Message: "the ledger cannot be read", Hint: "run konbit verify", Err: err}
+	}
+	d.pending, d.acts = map[record.ID]*known{}, map[record.ID]*act{}
+	if size == 0 {
+		return nil
+	}
+	v, err := note.NewVerifier(d.in.cfg.Verifier)
+	if err != nil {
+		return err
+	}
+	cp, err := ledger.ParseCheckpoint(text, note.VerifierList(v))
+	corrupt := func(msg string) error {
+		return &record.Error{Code: record.Corrupt, Op: "intake.open", Message: msg,
+			Hint: "do not go on with this file: run konbit verify, and restore the newest backup", Err: err}
+	}
+	switch {
+	case err != nil:
+		return corrupt("the ledger's newest checkpoint was not signed by this node's key")
+	case cp.Size != size || cp.Root != d.tree.Root():
+		return corrupt("the ledger differs from its signed checkpoint")
+	}
+	d.in.mu.Lock()
+	d.in.note = text
+	if size > d.in.size {
+		d.in.grow(size)
+	}
+	d.in.mu.Unlock()
+	return d.in.cfg.Store.Entries(ctx, size-1, size, func(l *store.Logged) bool { d.last = l.At; return true })
+}
+
+// run turns waiting jobs into batches until the queue is closed.
+func (d *decider) run(work chan<- *batch) {
+	defer close(work)
+	for j := range d.in.queue {
+		jobs := []*job{j}
+		n := len(j.cmds) + len(j.notes)
+	more:
+		for n < maxBatch {
+			select {
+			case j, ok := <-d.in.queue:
+				if !ok {
+					break more
+				}
+				jobs = append(jobs, j)
+				n += len(j.cmds) + len(j.notes)
+			default:
+				break more
+			}
+		}
+		if b := d.decide(jobs); b != nil {
+			work <- b
+		}
+	}
+}
+
+// decide builds one batch, which may be empty: an answer that rests on a batch
+// before it must wait for that one. When a version cannot be sealed, its command
+// is refused and the others are decided again without it. It answers the jobs
+// itself when the store cannot be read.
+func (d *decider) decide(jobs []*job) *batch {
+	ctx := context.Background()
+	d.in.mu.Lock()
+	stamp, size := d.in.failed, d.in.size
+	d.in.mu.Unlock()
+	if stamp != d.stamp {
+		d.stamp = stamp
+		if err := d.load(ctx); err != nil {
+			refuse(jobs, err)
+			return nil
+		}
+	}
+	maps.DeleteFunc(d.pending, func(_ record.ID, k *known) bool { return k.seq < size })
+	maps.DeleteFunc(d.acts, func(_ record.ID, a *act) bool { return a.seq < size })
+	if err := d.preload(ctx, jobs); err != nil {
+		refuse(jobs, err)
+		return nil
+	}
+	now := d.in.cfg.Now().UTC().Truncate(time.Microsecond)
+	for {
+		b := &batch{stamp: stamp, jobs: jobs, tree: d.tree}
+		for _, j := range jobs {
+			for _, p := range j.cmds {
+				d.command(ctx, b, p, now)
+			}
+			for _, n := range j.notes {
+				d.note(b, n, now)
+			}
+		}
+		if len(b.Items) == 0 {
+			d.forgetRead()
+			return b
+		}
+		item, err := d.seal(b)
+		if err == nil {
+			d.forgetRead()
+			return b
+		}
+		for _, undo := range slices.Backward(b.undo) {
+			undo()
+		}
+		if item < 0 {
+			refuse(jobs, err)
+			return nil
+		}
+		*b.from[item] = err
+	}
+}
+
+// preload reads all records that the jobs name in one go.
+func (d *decider) preload(ctx context.Context, jobs []*job) error {
+	var ids []record.ID
+	for _, j := range jobs {
+		for _, p := range j.cmds {
+			if d.pending[p.Record] == nil {
+				ids = append(ids, p.Record)
+			}
+		}
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	m, err := d.in.cfg.Store.Current(ctx, ids)
+	if err != nil {
+		return err
+	}
+	for _, id := range ids {
+		k := &known{seq: -1}
+		if s := m[id]; s != nil {
+			k.exists, k.rec, k.seq = true, s.Record, s.Seq
+		}
+		d.pending[id] = k
+	}
+	return nil
+}
+
+// forgetRead drops what was read but not changed, so that the next batch reads
+// it afresh.
+func (d *decider) forgetRead() {
+	maps.DeleteFunc(d.pending, func(_ record.ID, k *known) bool { return !k.fresh })
+}
+
+func (d *decider) note(b *batch, n *entryNote, now time.Time) {
+	if n.err != nil {
+		return
+	}
+	it := &store.Item{Entry: ledger.Entry{At: d.at(now), Type: n.typ, Agency: n.agency, Actor: n.actor, Record: n.record, Version: n.version, Content: n.content}, Ops: n.ops}
+	it.Entry.Seq = d.tree.Size() + int64(len(b.Items))
+	n.seq = it.Entry.Seq
+	b.Items, b.from = append(b.Items, it), append(b.from, &n.err)
+}
+
+// at is the time of the next entry: never before the one that precedes it.
+func (d *decider) at(now time.Time) time.Time {
+	if now.After(d.last) {
+		d.last = now
+	}
+	return d.last
+}
+
+// command decides one command and appends what it writes to the batch.
+func (d *decider) command(ctx context.Context, b *batch, p *prepared, now time.Time) {
+	if p.err != nil {
+		return
+	}
+	it, err := d.apply(ctx, b, p, now)
+	if err != nil {
+		p.err = err
+	} else if it != nil {
+		b.Items, b.from = append(b.Items, it), append(b.from, &p.err)
+	}
+}
+
+// remember makes the next decisions build on k, which is not on disk yet.
+func (d *decider) remember(b *batch, p *prepared, k *known) {
+	before := d.pending[p.Record]
+	b.undo = append(b.undo, func() { d.pending[p.Record] = before })
+	d.pending[p.Record] = k
+	if !p.ID.IsZero() {
+		d.acts[p.ID] = &act{k.seq, p.Record, p.By.Person, p.Kind, p.receipt}
+		b.undo = append(b.undo, func() { delete(d.acts, p.ID) })
+	}
+}
+
+func (d *decider) apply(ctx context.Context, b *batch, p *prepared, now time.Time) (*store.Item, error) {
+	op := p.Kind + "." + p.Name
+	if !p.ID.IsZero() {
+		seq, err := d.earlier(ctx, p.ID)
+		if err != nil {
+			return nil, err
+		}
+		if seq >= 0 {
+			return nil, d.repeat(ctx, p, seq)
+		}
+	}
+	cur := d.pending[p.Record]
+	if p.Name == desk.Create {
+		if cur.exists {
+			return d.again(ctx, b, p, cur, now)
+		}
+		return d.create(b, p, now)
+	}
+	if !cur.exists || cur.rec == nil || cur.rec.Kind != p.Kind {
+		return nil, record.Errorf(record.NotFound, op, "there is no such record")
+	}
+	switch d.sees(p, cur.rec, now) {
+	case policy.Hidden:
+		return nil, record.Errorf(record.NotFound, op, "there is no such record")
+	case policy.NeedsPurpose:
+		return nil, record.Errorf(record.NeedPurpose, op, "this record is protected: say why you open it")
+	}
+	if cur.rec.Owner != p.By.Agency {
+		e := record.Errorf(record.Denied, op, "the record belongs to %s; only it can change it", cur.rec.Owner)
+		e.Hint = "answer it with a record of your own that links to it"
+		return nil, e
+	}
+	if p.Version != 0 && p.Version != cur.rec.Version {
+		return nil, record.Errorf(record.Conflict, op, "the record has changed: it is at version %d, not %d", cur.rec.Version, p.Version)
+	}
+	next, ok := p.kind.Next(cur.rec.State, p.Name)
+	if !ok {
+		e := record.Errorf(record.Stale, op, "this is not possible while the record is %s", cur.rec.State)
+		e.Hint = "reload the record to see its state"
+		return nil, e
+	}
+	if p.Name == desk.Erase {
+		return d.erase(b, p, cur, now)
+	}
+	rec := cur.rec.Clone()
+	rec.State = next
+	if err := d.change(ctx, p, rec, cur.rec, now); err != nil {
+		return nil, err
+	}
+	if p.Name == desk.Edit && same(rec, cur.rec) {
+		p.receipt = Receipt{Unchanged, cur.seq, cur.rec}
+		return nil, nil
+	}
+	rec.Version++
+	return d.write(b, p, p.Name, rec, now, Updated), nil
+}
+
+// sees is the rule for the one who gives the command.
+func (d *decider) sees(p *prepared, rec *record.Record, now time.Time) policy.Verdict {
+	if p.Automatic && rec.Owner == p.By.Agency {
+		return policy.Visible
+	}
+	return p.By.Sees(p.kind, rec.Owner, d.in.cfg.Directory.Communities(rec.Owner), &rec.Marking, now)
+}
+
+func (d *decider) create(b *batch, p *prepared, now time.Time) (*store.Item, error) {
+	rec := &record.Record{Header: record.Header{ID: p.Record, Kind: p.Kind, Owner: p.By.Agency, Version: 1, State: p.kind.Start}}
+	if err := d.fill(p, rec, nil); err != nil {
+		return nil, err
+	}
+	return d.write(b, p, desk.Create, rec, now, Created), nil
+}
+
+// again is a Create of a record that exists: a retry, or an import's second run.
+func (d *decider) again(ctx context.Context, b *batch, p *prepared, cur *known, now time.Time) (*store.Item, error) {
+	op := p.Kind + "." + p.Name
+	if cur.rec == nil || cur.rec.Kind != p.Kind || cur.rec.Owner != p.By.Agency {
+		return nil, record.Errorf(record.Conflict, op, "the identifier is taken")
+	}
+	rec := cur.rec.Clone()
+	if err := d.fill(p, rec, cur.rec); err != nil {
+		return nil, err
+	}
+	rec.Flags = merged(cur.rec.Flags, rec.Flags)
+	if p.Upsert { // whoever released or narrowed it since knew more than the file
+		rec.Marking = cur.rec.Marking.Clone()
+		rec.Marking.Caveats = merged(rec.Marking.Caveats, p.caveats)
+		rec.Marking.Normalize()
+	}
+	sees := d.sees(p, cur.rec, now)
+	if sees == policy.Visible && same(rec, cur.rec) {
+		p.receipt = Receipt{Unchanged, cur.seq, cur.rec}
+		return nil, nil
+	}
+	if seq, v, err := d.said(ctx, p, rec, cur, sees == policy.Visible); err != nil {
+		return nil, err
+	} else if v != nil {
+		p.receipt = Receipt{Unchanged, seq, v}
+		return nil, nil
+	}
+	switch {
+	case sees == policy.Hidden:
+		return nil, record.Errorf(record.Conflict, op, "the identifier is taken")
+	case !p.Upsert:
+		return nil, record.Errorf(record.Conflict, op, "the record exists already, with other content")
+	case sees == policy.NeedsPurpose:
+		return nil, record.Errorf(record.NeedPurpose, op, "this record is protected: say why you change it")
+	case slices.Contains(p.kind.Frozen, rec.State):
+		p.receipt = Receipt{Unchanged, cur.seq, cur.rec}
+		return nil, nil
+	}
+	rec.Version++
+	return d.write(b, p, desk.Edit, rec, now, Updated), nil
+}
+
+// said looks for a version in which the same was said before: the answer to it
+// was lost; or the file has not changed since, while people worked on the
+// record. Without Upsert only the person's own first version counts. Whoever may
+// not see the record any longer is shown what he said himself.
+func (d *decider) said(ctx context.Context, p *prepared, rec *record.Record, cur *known, sees bool) (int64, *record.Record, error) {
+	vs, err := d.in.cfg.Store.Versions(ctx, p.Record)
+	if err != nil {
+		return 0, nil, err
+	}
+	if cur.fresh && (len(vs) == 0 || vs[len(vs)-1].Version < cur.rec.Version) {
+		vs = append(vs, &store.Stored{Seq: cur.seq, Record: cur.rec, Version: cur.rec.Version})
+	}
+	for _, v := range vs {
+		if v.Record == nil || !p.Upsert && v.Version > 1 {
+			continue
+		}
+		own := v.Record.Author == p.By.Person
+		was := v.Record.Clone()
+		was.Flags = rec.Flags
+		if p.Upsert {
+			was.Marking = rec.Marking
+		}
+		switch {
+		case !same(rec, was) || !own && !(p.Upsert && sees):
+		case sees:
+			return v.Seq, cur.rec, nil
+		default:
+			return v.Seq, v.Record, nil
+		}
+	}
+	return 0, nil, nil
+}
+
+// fill puts a draft into a record. before is the version that is edited, nil
+// for a new record.
+func (d *decider) fill(p *prepared, rec, before *record.Record) error {
+	dr := p.Draft
+	rec.Body = p.raw
+	rec.Observed = dr.Observed.UTC().Truncate(time.Microsecond)
+	rec.Place, rec.Links, rec.Key, rec.Note = dr.Place, dr.Links, dr.Key, dr.Note
+	if p.Command.Note != "" {
+		rec.Note = p.Command.Note
+	}
+	if before == nil || dr.Marking.TLP != "" {
+		rec.Marking = dr.Marking.Clone()
+	}
+	d.protect(p, rec)
+	rec.Flags = slices.Clone(dr.Flags)
+	if before != nil {
+		rec.Flags = slices.Clone(before.Flags)
+		if p.Upsert {
+			rec.Flags = slices.Clone(dr.Flags)
+		}
+		rec.Flags = slices.DeleteFunc(rec.Flags, func(f string) bool { return f == flagOutside })
+		rec.Key = before.Key
+	}
+	if r := d.in.cfg.Region; r != nil && rec.Place != nil && rec.Place.Geometry != nil {
+		if box, err := rec.Place.Geometry.Bounds(); err == nil && !box.Meets(*r) {
+			rec.Flags = merged(rec.Flags, []string{flagOutside})
+		}
+	}
+	if slices.Contains(dr.Flags, flagOutside) {
+		rec.Flags = merged(rec.Flags, []string{flagOutside})
+	}
+	return d.attach(p, rec, before)
+}
+
+// flagOutside marks a place that lies outside the node's region.
+const flagOutside = "outside-region"
+
+func merged(a, b []string) []string {
+	out := slices.Clone(a)
+	for _, s := range b {
+		if !slices.Contains(out, s) {
+			out = append(out, s)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// protect adds the caveats that the kind or its body demands, and the author to
+// the persons of a RED record, who could not see his own work otherwise.
+func (d *decider) protect(p *prepared, rec *record.Record) {
+	rec.Marking.Caveats = merged(rec.Marking.Caveats, p.caveats)
+	if rec.Marking.TLP == record.Red && !p.Automatic && !slices.Contains(rec.Marking.Persons, p.By.Person) {
+		rec.Marking.Persons = append(rec.Marking.Persons, p.By.Person)
+	}
+	rec.Marking.Normalize()
+}
+
+// attach checks that each attachment is one that the record had or that the
+// person has uploaded, so that knowing a hash gives no right to the content.
+func (d *decider) attach(p *prepared, rec, before *record.Record) error {
+	rec.Attachments = nil
+	var f record.Fields
+next:
+	for i, a := range p.Draft.Attachments {
+		if before != nil {
+			for _, b := range before.Attachments {
+				if b.Hash == a.Hash {
+					a.Type, a.Size = b.Type, b.Size
+					rec.Attachments = append(rec.Attachments, a)
+					continue next
+				}
+			}
+		}
+		ok := false
+		if d.in.cfg.Blobs != nil {
+			a.Type, a.Size, ok = d.in.cfg.Blobs.Claim(p.By.Person, a.Hash)
+		}
+		if !ok {
+			f.Add(record.Index("attachments", i), "unknown", "upload the content first")
+			continue
+		}
+		rec.Attachments = append(rec.Attachments, a)
+	}
+	return f.Err(p.Kind + "." + p.Name)
+}
+
+// change applies Edit, Mark or a workflow command.
+func (d *decider) change(ctx context.Context, p *prepared, rec, before *record.Record, now time.Time) error {
+	rec.Note = p.Command.Note
+	switch p.Name {
+	case desk.Edit:
+		if err := d.fill(p, rec, before); err != nil {
+			return err
+		}
+		if p.Draft.Marking.TLP != "" && !reflect.DeepEqual(rec.Marking, before.Marking) {
+			return p.By.May(p.kind, desk.Mark) // an edit is no way around it
+		}
+		return nil
+	case desk.Mark:
+		rec.Marking = p.Marking.Clone()
+		body, err := p.kind.Parse(rec.Body)
+		if err != nil {
+			return err
+		}
+		p.caveats = p.kind.CaveatsFor(body)
+		d.protect(p, rec)
+		if reflect.DeepEqual(rec.Marking, before.Marking) {
+			return record.Errorf(record.Stale, p.Kind+".mark", "the marking is already as asked")
+		}
+		return nil
+	}
+	acting := &desk.Acting{Now: now, Actor: p.By.Person, Agency: p.By.Agency, From: before.State, Record: rec, Get: func(kind string, id record.ID) (*record.Record, error) {
+		return d.get(ctx, p.By, kind, id, now)
+	}}
+	if err := p.kind.Run(p.Name, acting, p.Args); err != nil {
+		return err
+	}
+	return d.ran(p, rec, before, now)
+}
+
+// ran checks what a desk's own handler made of the record, and protects it by
+// what its body says now.
+func (d *decider) ran(p *prepared, rec, before *record.Record, now time.Time) error {
+	rec.ID, rec.Kind, rec.Owner, rec.Version, rec.Created, rec.Key = before.ID, before.Kind, before.Owner, before.Version, before.Created, before.Key
+	op := p.Kind + "." + p.Name
+	if !slices.Contains(p.kind.States(), rec.State) {
+		return record.Errorf(record.Internal, op, "the command leads to the unknown state %q", rec.State)
+	}
+	if bytes.Equal(rec.Body, before.Body) {
+		return rec.CheckHeader(now).Err(op)
+	}
+	body, err := p.kind.Parse(rec.Body)
+	if err != nil {
+		return err
+	}
+	rec.Marking.Caveats = merged(rec.Marking.Caveats, p.kind.CaveatsFor(body))
+	rec.Marking.Normalize()
+	return rec.CheckHeader(now).Err(op)
+}
+
+// get reads another record for a handler, with the actor's rights.
+func (d *decider) get(ctx context.Context, by *policy.Reader, kind string, id record.ID, now time.Time) (*record.Record, error) {
+	k := d.in.cfg.Desks.Kind(kind)
+	var rec *record.Record
+	if c := d.pending[id]; c != nil {
+		rec = c.rec
+	} else if m, err := d.in.cfg.Store.Current(ctx, []record.ID{id}); err != nil {
+		return nil, err
+	} else if m[id] != nil {
+		rec = m[id].Record
+	}
+	if rec == nil || rec.Kind != kind || by.Sees(k, rec.Owner, d.in.cfg.Directory.Communities(rec.Owner), &rec.Marking, now) != policy.Visible {
+		return nil, record.Errorf(record.NotFound, kind, "there is no such record")
+	}
+	return rec, nil
+}
+
+// same reports whether two versions say the same, leaving aside who and when.
+func same(a, b *record.Record) bool {
+	x, y := *a, *b
+	for _, r := range []*record.Record{&x, &y} {
+		r.Version, r.State, r.Recorded, r.Created, r.Author, r.Command, r.Note = 0, "", time.Time{}, time.Time{}, "", "", ""
+		r.Observed = r.Observed.UTC()
+	}
+	if !bytes.Equal(x.Body, y.Body) {
+		return false
+	}
+	p, err1 := json.Marshal(x)
+	q, err2 := json.Marshal(y)
+	return err1 == nil && err2 == nil && bytes.Equal(p, q)
+}
+
+// write makes the ledger item of a new version.
+func (d *decider) write(b *batch, p *prepared, command string, rec *record.Record, now time.Time, status Status) *store.Item {
+	rec.Recorded = d.at(now)
+	if rec.Version == 1 {
+		rec.Created = rec.Recorded
+	}
+	rec.Author, rec.Command = p.By.Person, p.Kind+"."+command
+	seq := d.tree.Size() + int64(len(b.Items))
+	it := &store.Item{
+		Entry:   ledger.Entry{Seq: seq, At: rec.Recorded, Type: "change", Agency: rec.Owner, Actor: p.By.Person, Record: rec.ID, Version: rec.Version},
+		Command: p.ID,
+		Row:     &store.Row{Record: rec},
+	}
+	p.receipt = Receipt{status, seq, rec}
+	d.remember(b, p, &known{rec: rec, exists: true, seq: seq, fresh: true})
+	return it
+}
+
+func (d *decider) erase(b *batch, p *prepared, cur *known, now time.Time) (*store.Item, error) {
+	content, err := json.Marshal(struct {
+		Kind     string `json:"kind"`
+		Versions int    `json:"versions"`
+		Ground   string `json:"ground"`
+	}{p.Kind, cur.rec.Version, p.Command.Note})
+	if err != nil {
+		return nil, err
+	}
+	seq := d.tree.Size() + int64(len(b.Items))
+	p.receipt = Receipt{Updated, seq, erased(p, cur.rec.Owner, cur.rec.Version)}
+	d.remember(b, p, &known{exists: true, seq: seq, fresh: true})
+	return &store.Item{
+		Entry:   ledger.Entry{Seq: seq, At: d.at(now), Type: "erase", Agency: cur.rec.Owner, Actor: p.By.Person, Record: p.Record, Version: cur.rec.Version, Content: content},
+		Command: p.ID,
+		Erase:   p.Record,
+	}, nil
+}
+
+// erased is what is left to say of a record whose content is gone.
+func erased(p *prepared, owner string, version int) *record.Record {
+	return &record.Record{Header: record.Header{ID: p.Record, Kind: p.Kind, Owner: owner, Version: version}, Body: json.RawMessage("{}")}
+}
+
+// earlier finds the ledger position of a command that was given before.
+func (d *decider) earlier(ctx context.Context, id record.ID) (int64, error) {
+	if a := d.acts[id]; a != nil {
+		return a.seq, nil
+	}
+	return d.in.cfg.Store.CommandEntry(ctx, id)
+}
+
+// repeat answers a command that was given before with what it did then.
+func (d *decider) repeat(ctx context.Context, p *prepared, seq int64) error {
+	op := p.Kind + "." + p.Name
+	taken := record.Errorf(record.Conflict, op, "the command's identifier is taken")
+	if a := d.acts[p.ID]; a != nil { // perhaps not on disk yet; this answer waits for it, too
+		if a.record != p.Record || a.actor != p.By.Person || a.kind != p.Kind {
+			return taken
+		}
+		p.receipt = a.receipt
+		p.receipt.Status = Unchanged
+		return nil
+	}
+	var was *store.Logged
+	if err := d.in.cfg.Store.Entries(ctx, seq, seq+1, func(l *store.Logged) bool { was = l; return false }); err != nil {
+		return err
+	}
+	switch {
+	case was == nil || was.Record != [16]byte(p.Record) || was.Actor != p.By.Person || was.Kind != p.Kind:
+		return taken
+	case was.Type == "erase":
+		p.receipt = Receipt{Unchanged, seq, erased(p, was.Agency, was.Version)}
+		return nil
+	case was.Entry.Erased():
+		return record.Errorf(record.NotFound, op, "there is no such record")
+	}
+	var rec record.Record
+	if err := json.Unmarshal(was.Content, &rec); err != nil {
+		return fmt.Errorf("intake: stored version: %w", err)
+	}
+	p.receipt = Receipt{Unchanged, seq, &rec}
+	return nil
+}
+
+// seal signs, salts and hashes the items on all processors, grows the tree, and
+// signs the checkpoint. Of an error it returns the item, -1 for none.
+func (d *decider) seal(b *batch) (int, error) {
+	n := len(b.Items)
+	salts := make([]byte, n*ledger.SaltSize)
+	rand.Read(salts)
+	hashes := make([]ledger.Hash, n)
+	workers := min(runtime.GOMAXPROCS(0), (n+15)/16)
+	errs, bad := make([]error, workers), make([]int, workers)
+	var wg sync.WaitGroup
+	for w := range workers {
+		wg.Go(func() {
+			var s ledger.Scratch
+			for i := w; i < n && errs[w] == nil; i += workers {
+				b.Items[i].Entry.Salt = salts[i*ledger.SaltSize : (i+1)*ledger.SaltSize : (i+1)*ledger.SaltSize]
+				bad[w] = i
+				hashes[i], errs[w] = d.in.sealOne(&s, b.Items[i])
+			}
+		})
+	}
+	wg.Wait()
+	for w, err := range errs {
+		if err != nil {
+			return bad[w], err
+		}
+	}
+	b.tree = d.tree.Clone()
+	b.Nodes = b.tree.Append(hashes)
+	at := b.Items[n-1].Entry.At
+	cp, err := ledger.SignCheckpoint(d.in.cfg.Signer, d.in.cfg.Origin, b.tree.Size(), b.tree.Root(), at)
+	if err != nil {
+		return -1, err
+	}
+	b.Checkpoint = cp
+	if b.Keep = at.Sub(d.kept) >= time.Minute; b.Keep {
+		d.kept = at
+	}
+	d.tree = b.tree
+	return -1, nil
+}
+
+func (in *Intake) sealOne(s *ledger.Scratch, it *store.Item) (ledger.Hash, error) {
+	e := &it.Entry
+	if it.Row != nil {
+		rec := it.Row.Record
+		raw, err := json.Marshal(rec)
+		if err != nil {
+			return ledger.Hash{}, err
+		}
+		row, err := Derive(in.cfg.Desks, rec)
+		if err != nil {
+			return ledger.Hash{}, err
+		}
+		*it.Row = *row
+		key := in.cfg.Keys.Key(rec.Owner)
+		e.Content, e.Sig = raw, ledger.Sign(key, s, raw)
+		e.KeyID = ledger.KeyID(key.Public().(ed25519.PublicKey))
+	}
+	var err error
+	e.Commitment, err = ledger.Commit(s, e)
+	return e.Commitment, err
+}
+
+// Derive computes what a record is found by. It is a function of the signed
+// version alone, so that konbit verify can hold the rows against the ledger.
+func Derive(desks *desk.Set, rec *record.Record) (*store.Row, error) {
+	k := desks.Kind(rec.Kind)
+	if k == nil {
+		return nil, record.Errorf(record.Internal, "intake.derive", "no desk declares the kind %q", rec.Kind)
+	}
+	body, err := k.Parse(rec.Body)
+	if err != nil {
+		return nil, &record.Error{Code: record.Corrupt, Op: "intake.derive", Message: "the stored body cannot be read", Err: err}
+	}
+	ix := k.Index(rec, body)
+	row := &store.Row{Record: rec, Title: ix.Title, Facet: ix.Facet, Open: slices.Contains(k.Open, rec.State)}
+	var sb strings.Builder
+	for _, t := range ix.Text {
+		for _, w := range store.Fold(t) {
+			sb.WriteByte(' ')
+			sb.WriteString(w)
+		}
+	}
+	for _, id := range ix.IDs {
+		if t := store.FoldID(id); t != "" {
+			sb.WriteByte(' ')
+			sb.WriteString(t)
+		}
+	}
+	row.Words = sb.String()
+	if rec.Place != nil && rec.Place.Geometry != nil {
+		box, err := rec.Place.Geometry.Bounds()
+		if err != nil {
+			return nil, err
+		}
+		row.Box = &box
+	}
+	return row, nil
+}
+
+func refuse(jobs []*job, err error) {
+	for _, j := range jobs {
+		for _, p := range j.cmds {
+			if p.err == nil {
+				p.err = err
+			}
+		}
+		for _, n := range j.notes {
+			if n.err == nil {
+				n.err = err
+			}
+		}
+	}
+	answer(jobs)
+}
+
+func answer(jobs []*job) {
+	for _, j := range jobs {
+		close(j.answers)
+	}
+}
+
+// commit writes decided batches one after the other and answers them.
+func (in *Intake) commit(work <-chan *batch) {
+	for b := range work {
+		in.mu.Lock()
+		stale := b.stamp != in.failed
+		in.mu.Unlock()
+		var err error
+		if stale { // it builds on a batch that did not reach the disk
+			err = record.Errorf(record.Unavailable, "intake", "nothing was saved: the change before this one could not be written; try again")
+		} else if len(b.Items) == 0 {
+			answer(b.jobs)
+			continue
+		} else if err = in.cfg.Store.Commit(context.Background(), &b.Batch); err != nil {
+			in.mu.Lock()
+			in.failed++
+			in.mu.Unlock()
+			in.cfg.Log.Error("commit failed", "entries", len(b.Items), "error", err)
+		}
+		if err != nil {
+			refuse(b.jobs, err)
+			continue
+		}
+		in.mu.Lock()
+		in.size, in.note = b.tree.Size(), b.Checkpoint
+		in.kept++
+		close(in.woken)
+		in.woken = make(chan struct{})
+		in.mu.Unlock()
+		answer(b.jobs)
+	}
+}
