@@ -1,0 +1,289 @@
+// Package react follows the ledger and gives the commands that follow from what
+// happened: the reactions that desks declare, their timers, and the end of every
+// record's keeping time. It is the only loop back into intake.
+//
+// What it does twice does no harm: each command carries an identifier derived
+// from the event, so that intake answers a repeat with the first receipt.
+package react
+
+import (
+	"container/heap"
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"konbit/desk"
+	"konbit/intake"
+	"konbit/policy"
+	"konbit/query"
+	"konbit/record"
+	"konbit/store"
+)
+
+// Follower is the name under which the position is kept.
+const Follower = "react"
+
+// Reactor runs reactions. Make it with New, run it with Run.
+type Reactor struct {
+	store   store.Store
+	desks   *desk.Set
+	records *query.Records
+	intake  *intake.Intake
+	now     func() time.Time
+	log     *slog.Logger
+
+	byKind  map[string][]rule
+	longest time.Duration
+	timers  timers
+	hops    map[int64]int // of changes that reactions made, by ledger position, until they are followed
+}
+
+type rule struct {
+	desk.Reaction
+	name string // "incident.remind"
+}
+
+// New makes a Reactor for the desks' reactions.
+func New(s store.Store, desks *desk.Set, records *query.Records, in *intake.Intake, now func() time.Time, log *slog.Logger) *Reactor {
+	r := &Reactor{store: s, desks: desks, records: records, intake: in, now: now, log: log, byKind: map[string][]rule{}, hops: map[int64]int{}}
+	for _, d := range desks.Desks {
+		for _, x := range d.Reactions {
+			r.byKind[x.Kind] = append(r.byKind[x.Kind], rule{x, d.Name + "." + x.Name})
+			r.longest = max(r.longest, x.After)
+		}
+	}
+	return r
+}
+
+// Node is the name under which a node acts by itself for an agency.
+func Node(agency string) string { return agency + "/node" }
+
+// self is the reader as which the node acts for an agency.
+func (r *Reactor) self(agency string) *policy.Reader {
+	return &policy.Reader{Person: Node(agency), Agency: agency, Communities: r.records.Directory().Communities(agency),
+		Roles: map[string][]desk.Role{"*": {desk.Supervisor}}, Clearances: record.Caveats, Purpose: "automatic"}
+}
+
+// timer is a reaction that waits.
+type timer struct {
+	due  time.Time
+	seq  int64
+	id   record.ID
+	rule rule
+	hops int
+}
+
+type timers []timer
+
+func (t timers) Len() int           { return len(t) }
+func (t timers) Less(i, j int) bool { return t[i].due.Before(t[j].due) }
+func (t timers) Swap(i, j int)      { t[i], t[j] = t[j], t[i] }
+func (t *timers) Push(x any)        { *t = append(*t, x.(timer)) }
+func (t *timers) Pop() any {
+	old := *t
+	x := old[len(old)-1]
+	*t = old[:len(old)-1]
+	return x
+}
+
+// Run follows the ledger until ctx ends.
+func (r *Reactor) Run(ctx context.Context) error {
+	seq, err := r.store.Cursor(ctx, Follower)
+	if err != nil {
+		return err
+	}
+	if err := r.rewind(ctx, seq); err != nil {
+		return err
+	}
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	saved, swept := seq, time.Time{}
+	for {
+		size, grown := r.intake.Grown()
+		if seq < size {
+			if seq, err = r.follow(ctx, seq, size, true); err != nil && ctx.Err() == nil {
+				r.log.Error("react", "error", err)
+			}
+		}
+		r.fire(ctx)
+		if now := r.now(); now.Sub(swept) >= time.Hour {
+			swept = now
+			r.sweep(ctx)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-grown:
+			// A burst of changes is one turn's work: the next one takes them all.
+		case <-tick.C:
+			if seq != saved {
+				if err := r.store.SetCursor(ctx, Follower, seq); err != nil && ctx.Err() == nil {
+					r.log.Error("react", "error", err)
+				} else {
+					saved = seq
+				}
+			}
+		}
+	}
+}
+
+// rewind sets the timers that were pending when the node stopped: those of
+// events not longer before the cursor than the longest timer.
+func (r *Reactor) rewind(ctx context.Context, cursor int64) error {
+	if cursor == 0 || r.longest == 0 {
+		return nil
+	}
+	at := func(seq int64) (t time.Time, err error) {
+		err = r.store.Entries(ctx, seq, seq+1, func(l *store.Logged) bool { t = l.At; return true })
+		return t, err
+	}
+	last, err := at(cursor - 1)
+	if err != nil {
+		return err
+	}
+	lo, hi := int64(0), cursor
+	for lo < hi {
+		mid := (lo + hi) / 2
+		t, err := at(mid)
+		if err != nil {
+			return err
+		}
+		if t.Before(last.Add(-r.longest)) {
+			lo = mid + 1
+		} else {
+			hi = mid
+		}
+	}
+	_, err = r.follow(ctx, lo, cursor, false)
+	return err
+}
+
+// follow reads entries and runs or schedules what they ask for.
+func (r *Reactor) follow(ctx context.Context, from, to int64, immediate bool) (int64, error) {
+	type due struct {
+		rule rule
+		seq  int64
+		id   record.ID
+		hops int
+	}
+	var now []due
+	next := from
+	err := r.store.Entries(ctx, from, to, func(l *store.Logged) bool {
+		next = l.Seq + 1
+		if l.Type != "change" || len(r.byKind[l.Kind]) == 0 || l.Entry.Erased() {
+			return true
+		}
+		hops := r.hops[l.Seq]
+		delete(r.hops, l.Seq)
+		var h struct{ Command string }
+		if json.Unmarshal(l.Content, &h) != nil {
+			return true
+		}
+		for _, x := range r.byKind[l.Kind] {
+			if x.Command != "" && h.Command != l.Kind+"."+x.Command {
+				continue
+			}
+			if x.After > 0 {
+				heap.Push(&r.timers, timer{l.At.Add(x.After), l.Seq, record.ID(l.Record), x, hops})
+			} else if immediate {
+				now = append(now, due{x, l.Seq, record.ID(l.Record), hops})
+			}
+		}
+		return ctx.Err() == nil
+	})
+	for _, d := range now {
+		r.run(ctx, d.rule, d.seq, d.id, d.hops)
+	}
+	return next, err
+}
+
+// fire runs the timers that are due.
+func (r *Reactor) fire(ctx context.Context) {
+	for len(r.timers) > 0 && !r.timers[0].due.After(r.now()) && ctx.Err() == nil {
+		t := heap.Pop(&r.timers).(timer)
+		r.run(ctx, t.rule, t.seq, t.id, t.hops)
+	}
+}
+
+// run asks one reaction what follows, and gives the commands.
+func (r *Reactor) run(ctx context.Context, x rule, seq int64, id record.ID, hops int) {
+	s, err := r.store.Get(ctx, id)
+	if err != nil {
+		if record.CodeOf(err) != record.NotFound {
+			r.log.Error("reaction", "name", x.name, "error", err)
+		}
+		return
+	}
+	self := r.self(s.Record.Owner)
+	find := func(kind string, equal map[string]string) ([]*record.Record, error) {
+		f := &query.Filter{Owners: []string{self.Agency}, Facet: map[string][]string{}, Limit: 100}
+		for path, v := range equal {
+			f.Facet[path] = []string{v}
+		}
+		page, err := r.records.List(ctx, self, kind, f)
+		if err != nil {
+			return nil, err
+		}
+		var out []*record.Record
+		for _, s := range page.Items {
+			out = append(out, s.Record)
+		}
+		return out, nil
+	}
+	orders, err := x.Do(desk.Event{Now: r.now(), Record: s.Record, Find: find})
+	if err != nil {
+		r.log.Error("reaction", "name", x.name, "record", id, "error", err)
+		return
+	}
+	for i, o := range orders {
+		args, err := json.Marshal(o.Args)
+		if err != nil {
+			r.log.Error("reaction", "name", x.name, "error", err)
+			continue
+		}
+		got, err := r.intake.Do(ctx, &intake.Command{ID: commandID(seq, x.name, i), Kind: o.Kind, Name: o.Command, Record: o.ID, By: self, Note: o.Note, Args: args, Automatic: true, Hops: hops + 1})
+		if err == nil && got.Status != intake.Unchanged {
+			r.hops[got.Seq] = hops + 1
+		}
+		if c := record.CodeOf(err); err != nil && c != record.Stale && c != record.NotFound && !errors.Is(err, context.Canceled) {
+			r.log.Error("reaction", "name", x.name, "record", o.ID, "command", o.Command, "error", err)
+		}
+	}
+}
+
+// commandID derives the same identifier whenever the same event is met again.
+func commandID(seq int64, name string, i int) record.ID {
+	id := record.NewID(time.UnixMilli(0))
+	h := sha256.Sum256(fmt.Appendf(nil, "konbit reaction %d %s %d", seq, name, i))
+	copy(id[6:], h[:10])
+	id[6] = id[6]&0x0f | 0x70
+	id[8] = id[8]&0x3f | 0x80
+	return id
+}
+
+// sweep erases records whose keeping time is over.
+func (r *Reactor) sweep(ctx context.Context) {
+	for _, name := range r.desks.KindNames() {
+		k := r.desks.Kind(name)
+		ids, err := r.store.Due(ctx, name, r.now().Add(-k.Keep), 500)
+		if err != nil {
+			r.log.Error("retention", "kind", name, "error", err)
+			continue
+		}
+		for _, id := range ids {
+			s, err := r.store.Get(ctx, id)
+			if err != nil {
+				continue
+			}
+			_, err = r.intake.Do(ctx, &intake.Command{Kind: name, Name: desk.Erase, Record: id, By: r.self(s.Record.Owner), Automatic: true,
+				Note: fmt.Sprintf("keeping time of %d years is over", int(k.Keep.Hours()/24/365))})
+			if err != nil && record.CodeOf(err) != record.NotFound {
+				r.log.Error("retention", "kind", name, "record", id, "error", err)
+			}
+		}
+	}
+}
