@@ -1,0 +1,340 @@
+package desktest
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/rogpeppe/go-internal/txtar"
+
+	"konbit/desk"
+	"konbit/policy"
+	"konbit/record"
+)
+
+// Play runs one scenario: a txtar archive whose comment is the script and whose
+// files are bodies. A line is one step; "#" begins a remark.
+//
+//	new NAME KIND FILE           make a record with the body in FILE
+//	edit NAME FILE               replace its body
+//	do NAME COMMAND [ARGS]       give a command; ARGS is JSON, "$NAME" an identifier
+//	refuse CODE STEP...          the step is refused with this code (record.Code)
+//	say WORDS                    the last refusal says so
+//	as ROLE                      who acts from here on; at first a supervisor
+//	from AGENCY                  for whom; at first ht.cc
+//	hide NAME                    the actor may not read that record
+//	wait DURATION                time passes; what is due happens
+//	want NAME state STATE
+//	want NAME flags [FLAG...]
+//	want NAME links [REL:NAME...]
+//	want NAME caveats [CAVEAT...]
+//	want NAME version N
+//
+// Reactions that do not wait follow each step at once. The error names the line.
+func Play(d *desk.Desk, archive []byte) error {
+	set, err := desk.NewSet(d)
+	if err != nil {
+		return err
+	}
+	a := txtar.Parse(archive)
+	h := &house{
+		set: set, role: desk.Supervisor, agency: "ht.cc",
+		now:     time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC),
+		records: map[string]*record.Record{}, hidden: map[string]bool{}, files: map[string][]byte{},
+	}
+	for _, f := range a.Files {
+		h.files[f.Name] = f.Data
+	}
+	steps := 0
+	for n, line := range strings.Split(string(a.Comment), "\n") {
+		line, _, _ = strings.Cut(line, "#")
+		if line = strings.TrimSpace(line); line == "" {
+			continue
+		}
+		steps++
+		if err := h.step(line); err != nil {
+			return fmt.Errorf("%d: %s: %w", n+1, line, err)
+		}
+		if err := h.settle(); err != nil {
+			return fmt.Errorf("%d: %s: what followed: %w", n+1, line, err)
+		}
+	}
+	if steps == 0 {
+		return fmt.Errorf("1: the scenario has no steps")
+	}
+	return nil
+}
+
+// house is as much of a kernel as a desk can notice: one workflow step after the
+// other, in memory.
+type house struct {
+	set     *desk.Set
+	role    desk.Role
+	agency  string
+	now     time.Time
+	files   map[string][]byte
+	records map[string]*record.Record // by the scenario's name
+	hidden  map[string]bool
+	last    error // the last refusal
+	due     []timer
+}
+
+type timer struct {
+	at   time.Time
+	name string
+	do   func(desk.Event) ([]desk.Order, error)
+}
+
+func (h *house) step(line string) error {
+	verb, rest := word(line)
+	switch verb {
+	case "new", "edit", "do":
+		return h.act(verb, rest)
+	case "refuse":
+		code, rest := word(rest)
+		verb, rest := word(rest)
+		h.last = h.act(verb, rest)
+		if got := record.CodeOf(h.last); string(got) != code {
+			return fmt.Errorf("wanted a refusal with code %q, got %q: %v", code, got, h.last)
+		}
+		return nil
+	case "say":
+		if h.last == nil || !strings.Contains(h.last.Error(), rest) {
+			return fmt.Errorf("the last refusal says: %v", h.last)
+		}
+		return nil
+	case "as":
+		if h.role = desk.Role(rest); !slices.Contains(desk.Roles, h.role) {
+			return fmt.Errorf("no such role")
+		}
+		return nil
+	case "from":
+		h.agency = rest
+		return nil
+	case "hide":
+		h.hidden[rest] = true
+		return nil
+	case "wait":
+		d, err := time.ParseDuration(rest)
+		h.now = h.now.Add(d)
+		return err
+	case "want":
+		return h.want(rest)
+	}
+	return fmt.Errorf("no such step: %q", verb)
+}
+
+func word(s string) (first, rest string) {
+	first, rest, _ = strings.Cut(strings.TrimSpace(s), " ")
+	return first, strings.TrimSpace(rest)
+}
+
+func (h *house) act(verb, rest string) error {
+	name, rest := word(rest)
+	first, rest := word(rest)
+	h.now = h.now.Add(time.Second)
+	switch verb {
+	case "new":
+		if h.records[name] != nil {
+			return fmt.Errorf("%q is there already", name)
+		}
+		return h.command(name, desk.Create, first, rest, h.role)
+	case "edit":
+		return h.command(name, desk.Edit, "", first, h.role)
+	case "do":
+		for n, r := range h.records {
+			rest = strings.ReplaceAll(rest, `"$`+n+`"`, `"`+r.ID.String()+`"`)
+		}
+		return h.command(name, first, "", rest, h.role)
+	}
+	return fmt.Errorf("no such act: %q", verb)
+}
+
+// command does what intake does, as far as a desk has a part in it. input is a
+// file's name for create and edit, else the arguments.
+func (h *house) command(name, command, kind, input string, role desk.Role) error {
+	r := &record.Record{Header: record.Header{
+		ID: record.NewID(h.now), Kind: kind, Owner: h.agency, Observed: h.now, Created: h.now,
+		Marking: record.Marking{TLP: record.Amber},
+	}}
+	if command != desk.Create {
+		if h.records[name] == nil {
+			return fmt.Errorf("there is no record %q", name)
+		}
+		r = h.records[name].Clone()
+	}
+	k := h.set.Kind(r.Kind)
+	if k == nil {
+		return fmt.Errorf("there is no kind %q", r.Kind)
+	}
+	op := k.Name + "." + command
+	who := policy.Reader{Person: h.agency + "/ana", Agency: h.agency, Roles: map[string][]desk.Role{"*": {role}}}
+	if err := who.May(k, command); err != nil {
+		return err
+	}
+	if r.Owner != h.agency {
+		return record.Errorf(record.Denied, op, "it belongs to %s", r.Owner)
+	}
+	from := r.State
+	next, ok := k.Next(from, command)
+	if !ok {
+		return record.Errorf(record.Stale, op, "not possible in state %q", from)
+	}
+	r.State = next
+	switch command {
+	case desk.Create, desk.Edit:
+		raw, ok := h.files[input]
+		if !ok {
+			return fmt.Errorf("there is no file %q", input)
+		}
+		body, canon, fields := k.Decode(raw)
+		if err := fields.Err(op); err != nil {
+			return err
+		}
+		r.Body = canon
+		r.Marking.Caveats = append(r.Marking.Caveats, k.CaveatsFor(body)...)
+		r.Marking.Normalize()
+	default:
+		acting := &desk.Acting{Now: h.now, Actor: who.Person, Agency: h.agency, From: from, Record: r, Get: h.get}
+		if err := k.Run(command, acting, json.RawMessage(input)); err != nil {
+			return err
+		}
+		if !slices.Contains(k.States(), r.State) {
+			return fmt.Errorf("%s left it in state %q, which is not in the flow", op, r.State)
+		}
+		if _, _, fields := k.Decode(r.Body); len(fields) > 0 {
+			return fmt.Errorf("%s left a body that is not valid: %w", op, fields.Err(op))
+		}
+	}
+	r.Version, r.Recorded, r.Author, r.Command = r.Version+1, h.now, who.Person, op
+	h.records[name] = r
+	for _, d := range h.set.Desks {
+		for _, re := range d.Reactions {
+			if re.Kind == k.Name && (re.Command == "" || re.Command == command) {
+				h.due = append(h.due, timer{h.now.Add(re.After), name, re.Do})
+			}
+		}
+	}
+	return nil
+}
+
+// settle runs the reactions that are due, and what follows from them.
+func (h *house) settle() error {
+	for hops := 0; ; hops++ {
+		i := slices.IndexFunc(h.due, func(t timer) bool { return !t.at.After(h.now) })
+		if i < 0 {
+			return nil
+		}
+		if hops == 100 {
+			return fmt.Errorf("reactions go round in circles")
+		}
+		t := h.due[i]
+		h.due = slices.Delete(h.due, i, i+1)
+		find := func(kind string, equal map[string]string) ([]*record.Record, error) {
+			return h.find(h.records[t.name].Owner, kind, equal)
+		}
+		orders, err := t.do(desk.Event{Now: h.now, Record: h.records[t.name].Clone(), Find: find})
+		if err != nil {
+			return err
+		}
+		for _, o := range orders {
+			args := []byte("{}")
+			if o.Args != nil {
+				if args, err = json.Marshal(o.Args); err != nil {
+					return err
+				}
+			}
+			if err := h.command(h.name(o.ID), o.Command, "", string(args), desk.Supervisor); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+func (h *house) name(id record.ID) string {
+	for n, r := range h.records {
+		if r.ID == id {
+			return n
+		}
+	}
+	return id.String()
+}
+
+func (h *house) get(kind string, id record.ID) (*record.Record, error) {
+	n := h.name(id)
+	if r := h.records[n]; r != nil && r.Kind == kind && !h.hidden[n] {
+		return r.Clone(), nil
+	}
+	return nil, record.Errorf(record.NotFound, "get", "there is no such record")
+}
+
+func (h *house) find(owner, kind string, equal map[string]string) ([]*record.Record, error) {
+	k := h.set.Kind(kind)
+	if k == nil {
+		return nil, fmt.Errorf("there is no kind %q", kind)
+	}
+	for f := range equal {
+		if fd := k.Field(f); fd == nil || !fd.Facet {
+			return nil, fmt.Errorf("%s.%s is no facet: it cannot be found by", kind, f)
+		}
+	}
+	var out []*record.Record
+	for _, r := range h.records {
+		if r.Kind != kind || r.Owner != owner {
+			continue
+		}
+		body, err := k.Parse(r.Body)
+		if err != nil {
+			return nil, err
+		}
+		if holds(k.Index(r, body).Facet, equal) {
+			out = append(out, r.Clone())
+		}
+	}
+	slices.SortFunc(out, func(a, b *record.Record) int { return b.Recorded.Compare(a.Recorded) })
+	return out, nil
+}
+
+func holds(facets, equal map[string]string) bool {
+	for f, v := range equal {
+		if facets[f] != v {
+			return false
+		}
+	}
+	return true
+}
+
+func (h *house) want(rest string) error {
+	name, rest := word(rest)
+	what, rest := word(rest)
+	r := h.records[name]
+	if r == nil {
+		return fmt.Errorf("there is no record %q", name)
+	}
+	var got []string
+	switch what {
+	case "state":
+		got = []string{r.State}
+	case "flags":
+		got = slices.Clone(r.Flags)
+	case "caveats":
+		got = slices.Clone(r.Marking.Caveats)
+	case "version":
+		got = []string{fmt.Sprint(r.Version)}
+	case "links":
+		for _, l := range r.Links {
+			got = append(got, l.Rel+":"+h.name(l.ID))
+		}
+	default:
+		return fmt.Errorf("no such thing to want: %q", what)
+	}
+	want := strings.Fields(rest)
+	slices.Sort(got)
+	slices.Sort(want)
+	if !slices.Equal(got, want) {
+		return fmt.Errorf("%s of %s: got %v", what, name, got)
+	}
+	return nil
+}
