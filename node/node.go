@@ -1,0 +1,330 @@
+// Package node wires the house: it opens a data folder, connects store, intake,
+// query, feed, reactions, accounts and web, and starts and stops them as a list.
+// It is the only package that knows them all, and must hold no rule of its own.
+package node
+
+import (
+	"context"
+	"crypto/ed25519"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"golang.org/x/sync/errgroup"
+
+	"konbit/account"
+	"konbit/blob"
+	"konbit/desk"
+	"konbit/desks"
+	"konbit/feed"
+	"konbit/intake"
+	"konbit/ledger"
+	"konbit/query"
+	"konbit/react"
+	"konbit/record"
+	"konbit/store"
+	"konbit/store/sqlite"
+	"konbit/ui"
+	"konbit/web"
+)
+
+// Version is set when the binary is built.
+var Version = "dev"
+
+// Config is what a node needs. Data is required; the rest has defaults.
+type Config struct {
+	Data    string // folder; made when it is not there
+	Name    string // what the console calls the node
+	URL     string // the address that people type; "": http://LISTEN
+	Now     func() time.Time
+	Log     *slog.Logger
+	BaseMap string // PMTiles file with streets
+	Region  *record.Box
+	Proxy   bool // a reverse proxy of ours stands in front
+
+	Title string
+	OIDC  []account.Provider
+	Hash  account.HashCost // zero: the default; tests make it cheap
+
+	Demo      bool
+	DemoCards []web.DemoCard
+}
+
+// Region is the default region: the Caribbean and its rims. Places outside are
+// kept and flagged.
+var Region = record.Box{W: -90, S: 7, E: -57, N: 28}
+
+// Node is an open data folder with everything that works on it.
+type Node struct {
+	cfg      Config
+	Store    store.Store
+	Desks    *desk.Set
+	Intake   *intake.Intake
+	Records  *query.Records
+	Accounts *account.Service
+	Blobs    *blob.Store
+	Feed     *feed.Hub
+	Keys     *Keys
+	react    *react.Reactor
+	now      func() time.Time
+	log      *slog.Logger
+}
+
+// Open opens the data folder, making it when it is new, and starts intake. The
+// caller closes the node. Serve runs the rest.
+func Open(ctx context.Context, cfg Config) (_ *Node, err error) {
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Region == nil {
+		cfg.Region = &Region
+	}
+	if cfg.Name == "" {
+		cfg.Name = "Konbit"
+	}
+	n := &Node{cfg: cfg, now: cfg.Now, log: cfg.Log}
+	defer func() {
+		if err != nil {
+			n.Close()
+		}
+	}()
+	if err := os.MkdirAll(cfg.Data, 0o700); err != nil {
+		return nil, &record.Error{Code: record.Unavailable, Op: "open", Message: "the data folder cannot be made: " + err.Error()}
+	}
+	if n.Desks, err = desk.NewSet(desks.All()...); err != nil {
+		return nil, err
+	}
+	if n.Store, err = sqlite.Open(ctx, filepath.Join(cfg.Data, dbFile)); err != nil {
+		return nil, err
+	}
+	size, _, err := n.Store.Head(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if n.Keys, err = openKeys(filepath.Join(cfg.Data, keyFolder), size == 0); err != nil {
+		return nil, err
+	}
+	if n.Blobs, err = blob.Open(filepath.Join(cfg.Data, blobFolder), cfg.Now); err != nil {
+		return nil, err
+	}
+	secret, err := n.Store.Secret(ctx, "cursor")
+	if err != nil {
+		return nil, err
+	}
+	dir := &directory{}
+	n.Intake, err = intake.New(ctx, intake.Config{Store: n.Store, Desks: n.Desks, Directory: dir, Keys: n.Keys, Blobs: n.Blobs,
+		Signer: n.Keys.Signer, Verifier: n.Keys.Verifier, Origin: n.Keys.Origin, Now: cfg.Now, Region: cfg.Region, Log: cfg.Log})
+	if err != nil {
+		return nil, err
+	}
+	if err := n.openAccounts(ctx); err != nil {
+		return nil, err
+	}
+	dir.Service = n.Accounts
+	n.Records = query.New(n.Store, n.Desks, dir, n.looked, cfg.Now, secret)
+	n.Feed = feed.New(n.Store, n.Desks, n.Records, n.Intake, cfg.Now, cfg.Log)
+	n.react = react.New(n.Store, n.Desks, n.Records, n.Intake, cfg.Now, cfg.Log)
+	return n, nil
+}
+
+// OpenReadOnly opens a data folder to verify it or take proofs from it, also
+// while a node runs on it. Intake, Records, Accounts and Feed are nil.
+func OpenReadOnly(ctx context.Context, data string) (_ *Node, err error) {
+	n := &Node{cfg: Config{Data: data}, now: time.Now, log: slog.New(slog.DiscardHandler)}
+	if n.Desks, err = desk.NewSet(desks.All()...); err != nil {
+		return nil, err
+	}
+	if n.Store, err = sqlite.OpenReadOnly(ctx, filepath.Join(data, dbFile)); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			n.Close()
+		}
+	}()
+	if n.Keys, err = openKeys(filepath.Join(data, keyFolder), false); err != nil {
+		return nil, err
+	}
+	n.Blobs, err = blob.Open(filepath.Join(data, blobFolder), time.Now)
+	return n, err
+}
+
+func (n *Node) openAccounts(ctx context.Context) (err error) {
+	ac := account.Config{Store: n.Store, Ledger: n.Intake, Now: n.now, Log: n.log, Title: n.cfg.Title, OIDC: n.cfg.OIDC, Hash: n.cfg.Hash,
+		Key: func(_ context.Context, agency string) (ed25519.PublicKey, error) { return n.Keys.Make(agency) }}
+	if u, err := url.Parse(n.cfg.URL); err == nil && u.Host != "" {
+		ac.Origins, ac.URL = []string{u.Scheme + "://" + u.Host}, u.Scheme+"://"+u.Host
+		if net.ParseIP(u.Hostname()) == nil { // passkeys are bound to a name, never to a number
+			ac.RPID = u.Hostname()
+		}
+	}
+	n.Accounts, err = account.New(ctx, ac)
+	return err
+}
+
+func (n *Node) looked(ctx context.Context, looks []query.Look) error {
+	out := make([]intake.Look, len(looks))
+	for i, l := range looks {
+		out[i] = intake.Look(l)
+	}
+	return n.Intake.Looked(ctx, out)
+}
+
+// Close finishes what was begun and closes the store.
+func (n *Node) Close() error {
+	var errs []error
+	if n.Accounts != nil {
+		errs = append(errs, n.Accounts.Flush(context.Background()))
+	}
+	if n.Intake != nil {
+		n.Intake.Close()
+	}
+	if n.Store != nil {
+		errs = append(errs, n.Store.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// Services runs what works in the background until ctx ends: feed, reactions,
+// the accounts' housekeeping, the sweep of attachments.
+func (n *Node) Services(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return n.Feed.Run(ctx) })
+	g.Go(func() error { return n.react.Run(ctx) })
+	g.Go(func() error { return n.Accounts.Run(ctx) })
+	g.Go(func() error { return n.sweep(ctx) })
+	return g.Wait()
+}
+
+func (n *Node) sweep(ctx context.Context) error {
+	tick := time.NewTicker(time.Hour)
+	defer tick.Stop()
+	for {
+		if _, err := n.Blobs.Sweep(ctx, func(hash string) (bool, error) { return n.Store.Attached(ctx, hash) }); err != nil && ctx.Err() == nil {
+			n.log.Error("attachments", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+// Serve answers on the listener and runs the services until ctx ends, then
+// finishes the requests under way.
+func (n *Node) Serve(ctx context.Context, l net.Listener) error {
+	reg := prometheus.NewRegistry()
+	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	w := web.New(web.Config{
+		Desks: n.Desks, Records: n.Records, Intake: n.Intake, Accounts: n.Accounts, Blobs: n.Blobs, Feed: n.Feed, UI: console(), Now: n.now, Log: n.log,
+		Node:    web.NodeInfo{Name: n.cfg.Name, Version: Version, Demo: n.cfg.Demo, Region: n.cfg.Region, DemoCards: n.cfg.DemoCards},
+		BaseMap: n.cfg.BaseMap, Verifier: n.Keys.Verifier, Secure: strings.HasPrefix(n.cfg.URL, "https:"), TrustProxy: n.cfg.Proxy, Metrics: reg,
+		Ready: func(ctx context.Context) error { _, _, err := n.Store.Head(ctx); return err },
+		Replay: func(ctx context.Context, progress func(done, total int64)) (string, error) {
+			fault, _, err := n.Verify(ctx, progress)
+			if fault != nil {
+				return fault.Error(), err
+			}
+			return "", err
+		},
+	})
+	srv := &http.Server{Handler: w.Handler(), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(n.log.Handler(), slog.LevelDebug)}
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return n.Services(ctx) })
+	g.Go(func() error {
+		if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			return err
+		}
+		return nil
+	})
+	g.Go(func() error {
+		<-ctx.Done()
+		w.Close() // live streams end, the rest may finish
+		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+		defer cancel()
+		if err := srv.Shutdown(end); err != nil {
+			return srv.Close()
+		}
+		return nil
+	})
+	return g.Wait()
+}
+
+// console is the built browser application, nil when the binary was built
+// without it.
+func console() fs.FS {
+	dist, err := fs.Sub(ui.Dist, "dist")
+	if err != nil {
+		return nil
+	}
+	if _, err := fs.Stat(dist, "index.html"); err != nil {
+		return nil
+	}
+	return dist
+}
+
+// FirstRunLink returns the address at which the first administrator sets up the
+// node, "" when there is one.
+func (n *Node) FirstRunLink(ctx context.Context, base string) (string, error) {
+	if !n.Accounts.FirstRunNeeded() {
+		return "", nil
+	}
+	code, err := n.Accounts.FirstRunCode(ctx)
+	return base + "/first-run#" + code, err
+}
+
+const (
+	dbFile     = "konbit.db"
+	keyFolder  = "keys"
+	blobFolder = "blobs"
+)
+
+// Proof makes the portable proof of one ledger entry, for the command line: the
+// node's own administrator takes it, so the content is withheld.
+func (n *Node) Proof(ctx context.Context, seq int64) (*ledger.ProofFile, error) {
+	var l *store.Logged
+	if err := n.Store.Entries(ctx, seq, seq+1, func(x *store.Logged) bool { l = x; return true }); err != nil {
+		return nil, err
+	}
+	if l == nil || l.Seq != seq {
+		return nil, record.Errorf(record.NotFound, "proof", "the ledger has no entry %d", seq)
+	}
+	e := l.Entry
+	if !e.Erased() {
+		var err error
+		if e, err = e.Erase(nil); err != nil {
+			return nil, err
+		}
+	}
+	_, checkpoint, err := n.Store.Head(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return ledger.NewProof(ctx, n.Store, e, checkpoint, n.Keys.Verifier, nil)
+}
+
+// SkipReactions lets reactions begin with what happens from now on.
+func (n *Node) SkipReactions(ctx context.Context) error {
+	return n.Store.SetCursor(ctx, react.Follower, n.Intake.Size())
+}
+
+func randomName() string {
+	var b [4]byte
+	rand.Read(b[:])
+	return fmt.Sprintf("konbit.node/%x", b)
+}
