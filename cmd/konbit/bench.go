@@ -1,0 +1,35 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+
+	"konbit/bench"
+)
+
+type benchCmd struct {
+	Out     string `help:"Where to write the figures as JSON." type:"path" placeholder:"FILE"`
+	Dir     string `help:"Where to put the temporary data; the disk that is measured." type:"existingdir" placeholder:"DIR"`
+	Records int    `help:"Size of the large node." default:"1000000"`
+	Only    string `help:"Only one group: intake, http, live, large, small, size."`
+}
+
+func (c *benchCmd) Run(ctx context.Context) error {
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	rows, err := bench.Run(ctx, bench.Options{Dir: c.Dir, Binary: self, Records: c.Records, Only: c.Only, Log: os.Stderr})
+	fmt.Println(bench.Machine())
+	if err := bench.Print(os.Stdout, rows); err != nil {
+		return err
+	}
+	if c.Out != "" && len(rows) > 0 {
+		if err := bench.Save(c.Out, rows); err != nil {
+			return err
+		}
+		fmt.Println("written to " + c.Out)
+	}
+	return err
+}

@@ -1,0 +1,122 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"strings"
+
+	"github.com/alecthomas/kong"
+	"github.com/goccy/go-yaml"
+
+	"konbit/account"
+	"konbit/node"
+)
+
+// cli is the whole command line. Its names are stable.
+type cli struct {
+	Config  kong.ConfigFlag `help:"YAML file whose keys are the names of flags." placeholder:"FILE"`
+	Verbose bool            `help:"Log every request." short:"v"`
+
+	Serve   serveCmd   `cmd:"" help:"Run a node."`
+	Demo    demoCmd    `cmd:"" help:"Run a node with a fictional region, and keep it alive."`
+	Import  importCmd  `cmd:"" help:"Bring records in from CSV, XLSX, NDJSON or GeoJSON."`
+	Export  exportCmd  `cmd:"" help:"Take records out."`
+	Verify  verifyCmd  `cmd:"" help:"Prove ledger, signatures, checkpoints, and that records equal ledger."`
+	Backup  backupCmd  `cmd:"" help:"Write a consistent copy of a running or stopped node to a file."`
+	Restore restoreCmd `cmd:"" help:"Restore a backup into an empty data folder, and verify it."`
+	Agency  agencyCmd  `cmd:"" help:"Add and list agencies."`
+	User    userCmd    `cmd:"" help:"Add, list and mend people's accounts."`
+	Token   tokenCmd   `cmd:"" help:"Make, list and revoke API tokens."`
+	Proof   proofCmd   `cmd:"" help:"Take a proof of a ledger entry, or check one offline."`
+	Bench   benchCmd   `cmd:"" help:"Measure this machine against the figures to beat."`
+	Version versionCmd `cmd:"" help:"Print the version."`
+	OpenAPI openapiCmd `cmd:"" name:"openapi" help:"Print the OpenAPI document." hidden:""`
+}
+
+// configFile lets a YAML file give flags: "listen: 0.0.0.0:8443", or below the
+// command's name for one command alone.
+func configFile(r io.Reader) (kong.Resolver, error) {
+	b, err := io.ReadAll(r)
+	if err != nil {
+		return nil, err
+	}
+	var values map[string]any
+	if err := yaml.Unmarshal(b, &values); err != nil {
+		return nil, err
+	}
+	return kong.ResolverFunc(func(_ *kong.Context, parent *kong.Path, flag *kong.Flag) (any, error) {
+		if parent != nil && parent.Command != nil {
+			if sub, ok := values[parent.Command.Name].(map[string]any); ok {
+				if v, ok := sub[flag.Name]; ok {
+					return v, nil
+				}
+			}
+		}
+		if v, ok := values[flag.Name]; ok {
+			if _, nested := v.(map[string]any); !nested {
+				return v, nil
+			}
+		}
+		return nil, nil
+	}), nil
+}
+
+// dataFlag is where a node keeps everything.
+type dataFlag struct {
+	Data string `help:"Data folder." default:"konbit-data" type:"path"`
+}
+
+// open opens the data folder of a stopped node.
+func (d dataFlag) open(ctx context.Context) (*node.Node, error) {
+	return node.Open(ctx, node.Config{Data: d.Data, Log: logger(false)})
+}
+
+func logger(verbose bool) *slog.Logger {
+	level := slog.LevelWarn
+	if verbose {
+		level = slog.LevelInfo
+	}
+	return slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
+}
+
+// providers reads the OpenID Connect providers from a YAML file.
+func providers(path string) ([]account.Provider, error) {
+	if path == "" {
+		return nil, nil
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	var ps []account.Provider
+	if err := yaml.UnmarshalWithOptions(b, &ps, yaml.Strict(), yaml.UseJSONUnmarshaler()); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return ps, nil
+}
+
+// secret reads a passphrase or password from a file, "" when no file is named.
+func secret(path string) (string, error) {
+	if path == "" {
+		return "", nil
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return "", err
+	}
+	s := strings.TrimRight(string(b), "\r\n")
+	if s == "" {
+		return "", fmt.Errorf("%s is empty", path)
+	}
+	return s, nil
+}
+
+type versionCmd struct{}
+
+func (versionCmd) Run() error {
+	_, err := fmt.Println("konbit " + node.Version)
+	return err
+}

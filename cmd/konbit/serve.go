@@ -1,0 +1,140 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"net"
+	"os"
+	"time"
+
+	"konbit/desk"
+	"konbit/desks"
+	"konbit/node"
+	"konbit/web"
+)
+
+// listenFlags are what serve and demo share.
+type listenFlags struct {
+	Listen  string `help:"Address to listen on." default:"127.0.0.1:8080" placeholder:"ADDR"`
+	URL     string `name:"url" help:"The address that people type, where a proxy stands in front: https://node.example." placeholder:"URL"`
+	TLSCert string `name:"tls-cert" help:"Certificate chain (PEM); with --tls-key the node speaks https." type:"existingfile"`
+	TLSKey  string `name:"tls-key" help:"Private key (PEM)." type:"existingfile"`
+	Proxy   bool   `help:"A reverse proxy of ours stands in front: believe its X-Forwarded-For."`
+	Basemap string `help:"PMTiles file with streets, instead of the built-in map." type:"existingfile" placeholder:"FILE"`
+	OIDC    string `name:"oidc" help:"YAML file with OpenID Connect providers." type:"existingfile" placeholder:"FILE"`
+}
+
+// listen opens the listener and says at which address people reach it.
+func (f *listenFlags) listen() (net.Listener, string, error) {
+	l, err := net.Listen("tcp", f.Listen)
+	if err != nil {
+		return nil, "", fmt.Errorf("cannot listen on %s: %w", f.Listen, err)
+	}
+	scheme := "http"
+	if f.TLSCert != "" || f.TLSKey != "" {
+		cert, err := tls.LoadX509KeyPair(f.TLSCert, f.TLSKey)
+		if err != nil {
+			l.Close()
+			return nil, "", err
+		}
+		l = tls.NewListener(l, &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}})
+		scheme = "https"
+	}
+	url := f.URL
+	if url == "" {
+		host, port, _ := net.SplitHostPort(l.Addr().String())
+		if ip := net.ParseIP(host); ip != nil && (ip.IsLoopback() || ip.IsUnspecified()) {
+			host = "localhost"
+		}
+		url = scheme + "://" + net.JoinHostPort(host, port)
+	}
+	return l, url, nil
+}
+
+type serveCmd struct {
+	dataFlag
+	listenFlags
+	Name string `help:"What the console calls this node." default:"Konbit"`
+}
+
+func (c *serveCmd) Run(ctx context.Context, all *cli) error {
+	l, url, err := c.listen()
+	if err != nil {
+		return err
+	}
+	defer l.Close()
+	oidc, err := providers(c.OIDC)
+	if err != nil {
+		return err
+	}
+	log := logger(all.Verbose)
+	start := time.Now()
+	n, err := node.Open(ctx, node.Config{Data: c.Data, Name: c.Name, URL: url, BaseMap: c.Basemap, Proxy: c.Proxy, OIDC: oidc, Log: log})
+	if err != nil {
+		return err
+	}
+	defer n.Close()
+	return run(ctx, n, l, url, start)
+}
+
+// run prints where the node is and serves it until ctx ends.
+func run(ctx context.Context, n *node.Node, l net.Listener, url string, start time.Time) error {
+	link, err := n.FirstRunLink(ctx, url)
+	if err != nil {
+		return err
+	}
+	fmt.Printf("konbit %s listens on %s  (ready in %d ms, ledger %d entries)\n", node.Version, url, time.Since(start).Milliseconds(), n.Intake.Size())
+	if link != "" {
+		fmt.Printf("No administrator yet. Set up the node once, at:\n  %s\n", link)
+	}
+	return n.Serve(ctx, l)
+}
+
+type demoCmd struct {
+	Data string `help:"Data folder." default:"konbit-demo" type:"path"`
+	listenFlags
+	Seed    uint64 `help:"Another number gives another region." default:"1"`
+	Quiet   bool   `help:"No live trickle: the room stands still."`
+	Records int    `help:"How many records the past weeks hold; 0: the usual." hidden:""`
+}
+
+func (c *demoCmd) Run(ctx context.Context, all *cli) error {
+	l, url, err := c.listen()
+	if err != nil {
+		return err
+	}
+	defer l.Close()
+	log := logger(all.Verbose)
+	start := time.Now()
+	n, story, err := openDemo(ctx, c, url, log)
+	if err != nil {
+		return err
+	}
+	defer n.Close()
+	fmt.Println("DEMO: every agency, person and event in it is invented. Sign in as:")
+	for _, card := range cards() {
+		fmt.Printf("  %-24s %-12s %s, %s\n", card.Name, card.Password, card.Role, card.AgencyName)
+	}
+	if !c.Quiet {
+		ctx, stop := context.WithCancel(ctx)
+		defer stop()
+		go trickle(ctx, n, story, log)
+	}
+	return run(ctx, n, l, url, start)
+}
+
+type openapiCmd struct{}
+
+func (openapiCmd) Run() error {
+	set, err := desk.NewSet(desks.All()...)
+	if err != nil {
+		return err
+	}
+	doc, err := web.OpenAPI(set)
+	if err != nil {
+		return err
+	}
+	_, err = os.Stdout.Write(append(doc, '\n'))
+	return err
+}
