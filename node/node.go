@@ -233,7 +233,7 @@ func (n *Node) Serve(ctx context.Context, l net.Listener) error {
 	w := web.New(web.Config{
 		Desks: n.Desks, Records: n.Records, Intake: n.Intake, Accounts: n.Accounts, Blobs: n.Blobs, Feed: n.Feed, UI: console(), Now: n.now, Log: n.log,
 		Node:    web.NodeInfo{Name: n.cfg.Name, Version: Version, Demo: n.cfg.Demo, Region: n.cfg.Region, DemoCards: n.cfg.DemoCards},
-		BaseMap: n.cfg.BaseMap, Verifier: n.Keys.Verifier, Secure: strings.HasPrefix(n.cfg.URL, "https:"), TrustProxy: n.cfg.Proxy, Metrics: reg,
+		BaseMap: n.cfg.BaseMap, Spool: filepath.Join(n.cfg.Data, spoolFolder), Verifier: n.Keys.Verifier, Secure: strings.HasPrefix(n.cfg.URL, "https:"), TrustProxy: n.cfg.Proxy, Metrics: reg,
 		Ready: func(ctx context.Context) error { _, _, err := n.Store.Head(ctx); return err },
 		Replay: func(ctx context.Context, progress func(done, total int64)) (string, error) {
 			fault, _, err := n.Verify(ctx, progress)
@@ -292,6 +292,8 @@ const (
 	dbFile     = "konbit.db"
 	keyFolder  = "keys"
 	blobFolder = "blobs"
+
+	spoolFolder = "spool" // of files that are being imported; no part of a backup
 )
 
 // Proof makes the portable proof of one ledger entry, for the command line: the
