@@ -388,7 +388,9 @@ func largeRows(ctx context.Context, dir string, o Options) ([]Row, error) {
 	filled := time.Now()
 	for done := 0; done < o.Records; done += part {
 		size := min(part, o.Records-done)
-		cmds := commands(m, by, size, func(i int) time.Time { return now.Add(-span + span*time.Duration(done+i)/time.Duration(o.Records)) })
+		cmds := commands(m, by, size, func(i int) time.Time {
+			return now.Add(-time.Duration(float64(span) * (1 - float64(done+i)/float64(o.Records))))
+		})
 		if err := give(ctx, n, cmds, 1000); err != nil {
 			n.Close()
 			return nil, err
