@@ -49,7 +49,7 @@ func Handle[T, A any](command string, fn func(*Change[T], A) error) Option {
 			if err := json.Unmarshal(a.Record.Body, &body); err != nil {
 				return &record.Error{Code: record.Corrupt, Op: k.Name + "." + command, Message: "the stored body cannot be read", Err: err}
 			}
-			if len(raw) == 0 {
+			if len(raw) == 0 || string(raw) == "null" {
 				raw = json.RawMessage("{}")
 			}
 			v, fields := args.decode(raw, "args")

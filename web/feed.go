@@ -118,15 +118,15 @@ func (s *Server) feedOptions(r *http.Request, reader *policy.Reader) (feed.Optio
 // was.
 func (st *stream) serve(ctx context.Context, c *call, reader *policy.Reader, o feed.Options) error {
 	s := st.s
+	reset := false
 	for first := true; ; first = false {
 		sub, err := s.cfg.Feed.Subscribe(ctx, reader, o)
 		switch {
 		case errors.Is(err, feed.ErrReset):
-			o.From = -1
-			if err := st.send("reset", event{}); err != nil {
+			o.From, reset = -1, true
+			if sub, err = s.cfg.Feed.Subscribe(ctx, reader, o); err != nil {
 				return err
 			}
-			continue
 		case errors.Is(err, feed.ErrClosed):
 			if first {
 				return record.Errorf(record.Unavailable, "feed", "the node is shutting down")
@@ -141,13 +141,22 @@ func (st *stream) serve(ctx context.Context, c *call, reader *policy.Reader, o f
 		if o.From < 0 {
 			o.From = sub.Start()
 		}
+		// Only now that nothing can be missed any more: what the reader loads on
+		// these events, and what comes after them, is everything.
+		at := event{Cursor: s.cfg.Records.SealSeq(o.From)}
+		if reset {
+			st.put("reset", at)
+			reset = false
+		}
 		if first {
 			now := s.cfg.Now().UTC()
-			err = st.send("hello", event{Cursor: s.cfg.Records.SealSeq(o.From), Now: &now})
+			at.Now = &now
+			st.put("hello", at)
 		}
+		err = st.flush()
 		var next *policy.Reader
 		if err == nil {
-			next, err = st.follow(ctx, c, reader, sub, &o)
+			next, err = st.follow(ctx, c, reader, sub, &o, &reset)
 		}
 		sub.Close()
 		if err != nil || next == nil {
@@ -164,8 +173,8 @@ type batch struct {
 }
 
 // follow sends events until the stream ends, or until the reader's rights have
-// changed: then it returns who he is now.
-func (st *stream) follow(ctx context.Context, c *call, reader *policy.Reader, sub *feed.Subscription, o *feed.Options) (*policy.Reader, error) {
+// changed or he is too far behind: then it returns who he is now.
+func (st *stream) follow(ctx context.Context, c *call, reader *policy.Reader, sub *feed.Subscription, o *feed.Options, reset *bool) (*policy.Reader, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	in := make(chan batch)
 	done := make(chan struct{})
@@ -206,8 +215,8 @@ func (st *stream) follow(ctx context.Context, c *call, reader *policy.Reader, su
 			}
 		case b := <-in:
 			if errors.Is(b.err, feed.ErrReset) {
-				o.From = -1
-				return reader, st.send("reset", event{})
+				o.From, *reset = -1, true
+				return reader, nil
 			}
 			if b.err != nil {
 				return nil, nil
@@ -269,11 +278,6 @@ func sameReader(a, b *policy.Reader) bool {
 	return a.Epoch == b.Epoch && a.Agency == b.Agency && a.Purpose == b.Purpose && slices.Equal(a.Scopes, b.Scopes)
 }
 
-func (st *stream) send(name string, e event) error {
-	st.put(name, e)
-	return st.flush()
-}
-
 // put adds an event to the buffer. JSON has no line ends of its own.
 func (st *stream) put(name string, e event) {
 	if e.Cursor != "" {
@@ -291,6 +295,9 @@ func (st *stream) put(name string, e event) {
 func (st *stream) flush() error {
 	st.rc.SetWriteDeadline(time.Now().Add(feedWrite))
 	st.begun = true
+	if st.buf.Len() == 0 {
+		return nil
+	}
 	_, err := st.w.Write(st.buf.Bytes())
 	if st.buf.Cap() > 1<<20 {
 		st.buf = bytes.Buffer{}

@@ -127,6 +127,22 @@ func TestFeedResumesWithoutGapOrRepeat(t *testing.T) {
 	}
 }
 
+func TestFeedSaysWhenItCannotResume(t *testing.T) {
+	h := newHouse(t)
+	ana := h.token("ht.cc/ana")
+	live := ana.feed(t, "", h.node.Records.SealSeq(1_000_000)) // of a ledger that was longer, before a backup was restored
+	if e := live.next(); e.Type != "reset" || e.ID == "" {
+		t.Fatalf("%+v", e)
+	}
+	if e := live.next(); e.Type != "hello" {
+		t.Fatalf("%+v", e)
+	}
+	r := ana.report()
+	if e := live.next(); e.Type != "record" || e.Data.ID != r.ID.String() {
+		t.Fatalf("%+v", e)
+	}
+}
+
 func TestFeedShowsOnlyWhatIsReleased(t *testing.T) {
 	h := newHouse(t)
 	ana, luis := h.token("ht.cc/ana"), h.token("do.911/luis")

@@ -165,7 +165,8 @@ func (s *Server) humaConfig() huma.Config {
 	c := huma.DefaultConfig("Konbit", version)
 	c.OpenAPIPath, c.DocsPath, c.SchemasPath, c.CreateHooks = "", "", "", nil
 	c.Info.Description = "Records of an agency, who may see them, and who looked. Times are RFC 3339, UTC; coordinates are WGS 84, longitude first. " +
-		"Sign in with a token: `Authorization: Bearer TOKEN`. Errors are RFC 9457 problems."
+		"Sign in with a token, in the header Authorization: Bearer TOKEN. Who acts for several agencies says for which in the header Konbit-Agency. " +
+		"Who opens protected records says why in the header Konbit-Purpose, URL-encoded. Errors are RFC 9457 problems that name every field that is wrong."
 	c.Info.License = &huma.License{Name: "Apache-2.0", Identifier: "Apache-2.0"}
 	c.Components.Schemas = huma.NewMapRegistry("#/components/schemas/", namer())
 	c.Components.SecuritySchemes = map[string]*huma.SecurityScheme{

@@ -30,10 +30,10 @@ type SessionView struct {
 
 	Person      *PersonView            `json:"person,omitempty"`
 	Hat         *Hat                   `json:"hat,omitempty"`
-	Hats        []Hat                  `json:"hats,omitempty"`
-	Roles       map[string][]desk.Role `json:"roles,omitempty" doc:"By desk; * counts for every desk"`
-	Clearances  []string               `json:"clearances,omitempty"`
-	Communities []string               `json:"communities,omitempty"`
+	Hats        []Hat                  `json:"hats,omitzero"`
+	Roles       map[string][]desk.Role `json:"roles,omitzero" doc:"By desk; * counts for every desk"`
+	Clearances  []string               `json:"clearances,omitzero"`
+	Communities []string               `json:"communities,omitzero"`
 	CSRF        string                 `json:"csrf,omitempty"`
 	Scopes      []string               `json:"scopes,omitempty" doc:"Of the token, if you came with one"`
 	Region      *Region                `json:"region,omitempty"`
@@ -109,13 +109,14 @@ func (s *Server) view(ctx context.Context, e *account.Session) (*SessionView, er
 		v.Person.Theme = "auto"
 	}
 	v.Hat = &Hat{Agency: reader.Agency}
+	v.Hats = []Hat{}
 	for _, a := range dir.Hats(p.ID) {
 		v.Hats = append(v.Hats, hatOf(a))
 	}
 	if a := dir.Agencies[reader.Agency]; a != nil {
 		*v.Hat = hatOf(a)
 	}
-	v.Roles, v.Clearances, v.Communities, v.Scopes = reader.Roles, reader.Clearances, reader.Communities, reader.Scopes
+	v.Roles, v.Clearances, v.Communities, v.Scopes = reader.Roles, some(reader.Clearances), some(reader.Communities), reader.Scopes
 	if v.Roles == nil {
 		v.Roles = map[string][]desk.Role{}
 	}
@@ -465,6 +466,6 @@ func (s *Server) backToSignIn(w http.ResponseWriter, r *http.Request, err error)
 	if p.cause != nil && p.Status < 500 {
 		s.cfg.Log.Warn("sign-in at a provider failed", "request", callOf(r.Context()).id, "error", p.cause)
 	}
-	http.Redirect(w, r, "/sign-in?error="+url.QueryEscape(string(p.Code))+"&detail="+url.QueryEscape(p.Detail), http.StatusSeeOther)
+	http.Redirect(w, r, "/?error="+url.QueryEscape(string(p.Code))+"&detail="+url.QueryEscape(p.Detail), http.StatusSeeOther)
 	return nil
 }

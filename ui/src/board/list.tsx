@@ -1,0 +1,134 @@
+import { Button } from '@mantine/core';
+import { useInfiniteQuery, useQuery } from '@tanstack/react-query';
+import { useCallback, useEffect, useMemo, useRef } from 'react';
+import type { Known } from '../api/desks';
+import { useOutbox } from '../api/outbox';
+import { listQuery, type Filter } from '../api/records';
+import { useMe } from '../api/session';
+import { t } from '../i18n';
+import { loadBase } from '../map/base';
+import { Failure, Notice, Waiting } from '../part/notice';
+import { titleOf } from '../record/body';
+import { PurposeBar } from '../record/purpose-bar';
+import { boardPath } from '../router';
+import { useArrivals } from './arrivals';
+import { Row, WaitingRow } from './row';
+
+interface Props {
+  known: Known;
+  filter: Filter;
+  filtered: boolean;
+  search: string;
+  openId?: string;
+  at?: string;
+  setIds: (ids: string[]) => void;
+  clear: () => void;
+  create?: () => void;
+}
+
+export function List({ known, filter, filtered, search, openId, at, setIds, clear, create }: Props) {
+  const me = useMe();
+  const kind = known.kind.name;
+  const { data, error, isPending, isPlaceholderData, hasNextPage, fetchNextPage, isFetchingNextPage, refetch } = useInfiniteQuery(listQuery(kind, filter));
+  const items = useMemo(() => data?.pages.flatMap((p) => p.items) ?? [], [data]);
+  const box = useRef<HTMLDivElement>(null);
+  const moved = useRef(0);
+  const holding = useCallback(() => (box.current?.scrollTop ?? 0) > 8 || Date.now() - moved.current < 4000, []);
+  const { held, fresh, heard, release } = useArrivals(kind, filter, items, holding);
+  const waiting = useOutbox().filter((i) => i.kind === kind && i.method === 'POST' && i.id === i.key && i.person === me.person.id);
+
+  const areas = known.kind.placed || known.kind.fields.some((f) => f.type === 'pcode');
+  const named = useQuery({ queryKey: ['base'], queryFn: loadBase, staleTime: Infinity, enabled: areas }).isSuccess;
+
+  useEffect(() => setIds(items.map((i) => i.id)), [items, setIds]);
+
+  const end = useRef<HTMLDivElement>(null);
+  useEffect(() => {
+    if (!end.current || !hasNextPage) return;
+    const watch = new IntersectionObserver((e) => e[0]?.isIntersecting && !isFetchingNextPage && void fetchNextPage(), { root: box.current, rootMargin: '600px' });
+    watch.observe(end.current);
+    return () => watch.disconnect();
+  }, [hasNextPage, isFetchingNextPage, fetchNextPage, items.length]);
+
+  useEffect(() => {
+    if (at) document.getElementById(`r-${at}`)?.scrollIntoView({ block: 'nearest' });
+  }, [at]);
+
+  const newest = heard && items.concat(held).find((r) => r.id === heard);
+  return (
+    <>
+      <div className="sr" aria-live="polite">
+        {newest && t('heard', { what: titleOf(known, newest) })}
+      </div>
+      {held.length > 0 && (
+        <div style={{ position: 'relative', zIndex: 6 }}>
+          <button
+            className="pill-new"
+            onClick={() => {
+              release();
+              box.current?.scrollTo({ top: 0, behavior: 'smooth' });
+            }}
+          >
+            {t('new.n', { n: held.length })} ↑
+          </button>
+        </div>
+      )}
+      {data?.pages[0]?.purposeNeeded && <PurposeBar />}
+      <div
+        className="rows"
+        ref={box}
+        role="listbox"
+        tabIndex={0}
+        aria-label={known.words.many}
+        aria-activedescendant={at ? `r-${at}` : undefined}
+        aria-busy={isPlaceholderData}
+        style={{ opacity: isPlaceholderData ? 0.6 : 1 }}
+        onPointerMove={() => (moved.current = Date.now())}
+      >
+        {waiting.map((i) => (
+          <WaitingRow key={i.key} known={known} item={i} />
+        ))}
+        {isPending ? (
+          <Waiting lines={8} />
+        ) : error && !items.length ? (
+          <Failure error={error} again={() => void refetch()} />
+        ) : items.length === 0 && !waiting.length ? (
+          <Empty known={known} filtered={filtered} clear={clear} create={create} />
+        ) : (
+          items.map((r) => <Row key={r.id} known={known} record={r} href={boardPath(kind, r.id, search)} at={r.id === at} open={r.id === openId} fresh={fresh.has(r.id)} named={named} />)
+        )}
+        {items.length > 0 && (
+          <div className="more" ref={end}>
+            {hasNextPage ? (
+              isFetchingNextPage ? t('loading') : <Button variant="subtle" size="compact-xs" onClick={() => void fetchNextPage()}>{t('more')}</Button>
+            ) : (
+              t('list.end')
+            )}
+          </div>
+        )}
+      </div>
+    </>
+  );
+}
+
+function Empty({ known, filtered, clear, create }: { known: Known; filtered: boolean; clear: () => void; create?: () => void }) {
+  if (filtered)
+    return (
+      <Notice
+        icon="search"
+        title={t('empty.filtered')}
+        action={
+          <Button size="xs" variant="default" onClick={clear}>
+            {t('filters.clear')}
+          </Button>
+        }
+      >
+        {t('empty.filtered.next')}
+      </Notice>
+    );
+  return (
+    <Notice icon="list" title={t('empty', { what: known.words.many })} action={create && <Button size="xs" onClick={create}>{t('new.kind', { what: known.words.one })}</Button>}>
+      {t('empty.next')}
+    </Notice>
+  );
+}

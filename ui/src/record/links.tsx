@@ -1,0 +1,49 @@
+import { useQuery } from '@tanstack/react-query';
+import { useDesks } from '../api/desks';
+import { linksQuery } from '../api/records';
+import type { Rec } from '../api/types';
+import { t, tOr } from '../i18n';
+import { TlpChip } from '../part/marking';
+import { StateMark } from '../part/state';
+import { A, boardPath } from '../router';
+import { titleOf } from './body';
+
+export function Links({ record: r }: { record: Rec }) {
+  const { data } = useQuery(linksQuery(r.kind, r.id));
+  const out = (data?.out ?? []).map((l, i) => ({ rel: tOr(`rel.${l.rel}`, l.rel), note: l.note, record: l.record, at: r.links?.[i] }));
+  const into = (data?.in ?? []).map((l) => ({ rel: tOr(`rel.${l.rel}.in`, `${l.rel} ←`), note: undefined, record: l.record, at: undefined }));
+  const all = [...out, ...into];
+  if (!all.length) return null;
+  return (
+    <section className="sec">
+      <h3>{t('links')}</h3>
+      {all.map((l, i) => (
+        <div key={i} className="item">
+          <span>
+            <span className="mut">{l.rel}</span>
+            <br />
+            {l.record ? <Linked record={l.record} /> : <span className="mut">{t('link.hidden')}</span>}
+            {l.note && <div className="mut">{l.note}</div>}
+          </span>
+          {l.record && <TlpChip tlp={l.record.marking.tlp} />}
+        </div>
+      ))}
+    </section>
+  );
+}
+
+export function Linked({ record: r }: { record: Rec }) {
+  const { of } = useDesks();
+  const known = of(r.kind);
+  if (!known) return <span>{r.kind}</span>;
+  return (
+    <>
+      <A href={boardPath(r.kind, r.id)}>
+        <b>{titleOf(known, r)}</b>
+      </A>
+      <div className="mut" style={{ fontSize: 12 }}>
+        <StateMark known={known} state={r.state} /> · {r.owner}
+      </div>
+    </>
+  );
+}

@@ -1,0 +1,34 @@
+import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { brotliCompressSync, constants, gzipSync } from 'node:zlib';
+import react from '@vitejs/plugin-react';
+import { defineConfig, type Plugin } from 'vite';
+
+const text = /\.(html|js|mjs|css|json|svg|webmanifest)$/;
+
+// Compresses once at build time, so that a node on a small computer never does.
+function precompress(): Plugin {
+  const walk = (dir: string): string[] => readdirSync(dir).flatMap((f) => (statSync(join(dir, f)).isDirectory() ? walk(join(dir, f)) : [join(dir, f)]));
+  return {
+    name: 'precompress',
+    apply: 'build',
+    enforce: 'post',
+    closeBundle() {
+      for (const file of walk('dist').filter((f) => text.test(f))) {
+        const raw = readFileSync(file);
+        writeFileSync(file + '.gz', gzipSync(raw, { level: 9 }));
+        writeFileSync(file + '.br', brotliCompressSync(raw, { params: { [constants.BROTLI_PARAM_QUALITY]: 11 } }));
+      }
+      // Emptying dist removes the file that keeps the folder in the repository.
+      writeFileSync('dist/.keep', '');
+    },
+  };
+}
+
+const node = process.env.KONBIT_NODE ?? 'http://127.0.0.1:8080';
+
+export default defineConfig({
+  plugins: [react(), precompress()],
+  build: { target: 'es2022', chunkSizeWarningLimit: 1200, assetsInlineLimit: 0 },
+  server: { proxy: Object.fromEntries(['/api', '/ogc', '/docs', '/openapi.json', '/basemap.pmtiles'].map((p) => [p, node])) },
+});
