@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -74,6 +75,16 @@ func (d dataFlag) open(ctx context.Context) (*node.Node, error) {
 	return node.Open(ctx, node.Config{Data: d.Data, Log: logger(false)})
 }
 
+// with does something to the data folder of a stopped node.
+func (d dataFlag) with(ctx context.Context, do func(*node.Node) error) (err error) {
+	n, err := d.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, n.Close()) }()
+	return do(n)
+}
+
 func logger(verbose bool) *slog.Logger {
 	level := slog.LevelWarn
 	if verbose {
@@ -98,9 +109,10 @@ func providers(path string) ([]account.Provider, error) {
 	return ps, nil
 }
 
-// secret reads a passphrase or password from a file, "" when no file is named.
+// secret reads a passphrase or password from a file, ""
+// when no file is named.
 func secret(path string) (string, error) {
-	if path == "" {
+	if path == "" || path == "-" {
 		return "", nil
 	}
 	b, err := os.ReadFile(path)

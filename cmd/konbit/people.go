@@ -11,6 +11,7 @@ import (
 
 	"konbit/account"
 	"konbit/desk"
+	"konbit/node"
 	"konbit/record"
 	"konbit/store"
 )
@@ -31,38 +32,32 @@ type agencyAddCmd struct {
 }
 
 func (c *agencyAddCmd) Run(ctx context.Context) error {
-	n, err := c.open(ctx)
-	if err != nil {
-		return err
-	}
-	defer n.Close()
-	a, err := n.Accounts.AddAgency(ctx, account.Node, store.Agency{ID: c.ID, Name: c.Name, Country: strings.ToUpper(c.Country), Communities: c.Community, Contact: c.Contact, Local: !c.Foreign})
-	if err != nil {
-		return err
-	}
-	fmt.Printf("added %s, %s\n", a.ID, a.Name)
-	return nil
+	return c.with(ctx, func(n *node.Node) error {
+		a, err := n.Accounts.AddAgency(ctx, account.Node, store.Agency{ID: c.ID, Name: c.Name, Country: strings.ToUpper(c.Country), Communities: c.Community, Contact: c.Contact, Local: !c.Foreign})
+		if err != nil {
+			return err
+		}
+		fmt.Printf("added %s, %s\n", a.ID, a.Name)
+		return nil
+	})
 }
 
 type agencyListCmd struct{ dataFlag }
 
 func (c *agencyListCmd) Run(ctx context.Context) error {
-	n, err := c.open(ctx)
-	if err != nil {
-		return err
-	}
-	defer n.Close()
-	w := tabwriter.NewWriter(os.Stdout, 0, 4, 2, ' ', 0)
-	dir := n.Accounts.Directory()
-	for _, id := range sorted(dir.Agencies) {
-		a := dir.Agencies[id]
-		where := "here"
-		if !a.Local {
-			where = "elsewhere"
+	return c.with(ctx, func(n *node.Node) error {
+		w := tabwriter.NewWriter(os.Stdout, 0, 4, 2, ' ', 0)
+		dir := n.Accounts.Directory()
+		for _, id := range sorted(dir.Agencies) {
+			a := dir.Agencies[id]
+			where := "here"
+			if !a.Local {
+				where = "elsewhere"
+			}
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", a.ID, a.Country, a.Name, strings.Join(a.Communities, " "), where)
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", a.ID, a.Country, a.Name, strings.Join(a.Communities, " "), where)
-	}
-	return w.Flush()
+		return w.Flush()
+	})
 }
 
 func sorted[V any](m map[string]V) []string {
@@ -92,68 +87,60 @@ type userAddCmd struct {
 }
 
 func (c *userAddCmd) Run(ctx context.Context) error {
-	n, err := c.open(ctx)
-	if err != nil {
-		return err
-	}
-	defer n.Close()
-	p := store.Person{ID: c.Agency + "/" + c.Name, Name: c.Display, Lang: c.Lang, Clearances: c.Clearance}
-	if p.Name == "" {
-		p.Name = c.Name
-	}
-	for _, r := range c.Role {
-		d, role, ok := strings.Cut(r, ":")
-		if !ok {
-			d, role = "*", r
+	return c.with(ctx, func(n *node.Node) error {
+		p := store.Person{ID: c.Agency + "/" + c.Name, Name: c.Display, Lang: c.Lang, Clearances: c.Clearance}
+		if p.Name == "" {
+			p.Name = c.Name
 		}
-		if !slices.Contains(desk.Roles, desk.Role(role)) {
-			return record.Errorf(record.Invalid, "user add", "there is no role %q", role)
+		for _, r := range c.Role {
+			d, role, ok := strings.Cut(r, ":")
+			if !ok {
+				d, role = "*", r
+			}
+			if !slices.Contains(desk.Roles, desk.Role(role)) {
+				return record.Errorf(record.Invalid, "user add", "there is no role %q", role)
+			}
+			p.Grants = append(p.Grants, store.Grant{Agency: c.Agency, Desk: d, Role: desk.Role(role)})
 		}
-		p.Grants = append(p.Grants, store.Grant{Agency: c.Agency, Desk: d, Role: desk.Role(role)})
-	}
-	password := ""
-	if c.PasswordFile == "-" {
-		password, err = ask("Password for " + p.ID + ": ")
-	} else {
-		password, err = secret(c.PasswordFile)
-	}
-	if err != nil {
-		return err
-	}
-	link, err := n.Accounts.AddPerson(ctx, account.Node, p, password)
-	if err != nil {
-		return err
-	}
-	fmt.Printf("added %s\n", p.ID)
-	if link != "" {
-		fmt.Printf("The person sets a password within a day at this path of the node's address:\n  /password#%s\n", link)
-	}
-	return nil
+		password, err := secret(c.PasswordFile)
+		if c.PasswordFile == "-" {
+			password, err = ask("Password for " + p.ID + ": ")
+		}
+		if err != nil {
+			return err
+		}
+		link, err := n.Accounts.AddPerson(ctx, account.Node, p, password)
+		if err != nil {
+			return err
+		}
+		fmt.Printf("added %s\n", p.ID)
+		if link != "" {
+			fmt.Printf("The person sets a password within a day at this path of the node's address:\n  /password#%s\n", link)
+		}
+		return nil
+	})
 }
 
 type userListCmd struct{ dataFlag }
 
 func (c *userListCmd) Run(ctx context.Context) error {
-	n, err := c.open(ctx)
-	if err != nil {
-		return err
-	}
-	defer n.Close()
-	w := tabwriter.NewWriter(os.Stdout, 0, 4, 2, ' ', 0)
-	dir := n.Accounts.Directory()
-	for _, id := range sorted(dir.People) {
-		p := dir.People[id]
-		var roles []string
-		for _, g := range p.Grants {
-			roles = append(roles, g.Agency+":"+g.Desk+":"+string(g.Role))
+	return c.with(ctx, func(n *node.Node) error {
+		w := tabwriter.NewWriter(os.Stdout, 0, 4, 2, ' ', 0)
+		dir := n.Accounts.Directory()
+		for _, id := range sorted(dir.People) {
+			p := dir.People[id]
+			var roles []string
+			for _, g := range p.Grants {
+				roles = append(roles, g.Agency+":"+g.Desk+":"+string(g.Role))
+			}
+			state := ""
+			if p.Disabled {
+				state = "disabled"
+			}
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", p.ID, p.Name, strings.Join(roles, " "), strings.Join(p.Clearances, " "), state)
 		}
-		state := ""
-		if p.Disabled {
-			state = "disabled"
-		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", p.ID, p.Name, strings.Join(roles, " "), strings.Join(p.Clearances, " "), state)
-	}
-	return w.Flush()
+		return w.Flush()
+	})
 }
 
 type userResetCmd struct {
@@ -162,17 +149,14 @@ type userResetCmd struct {
 }
 
 func (c *userResetCmd) Run(ctx context.Context) error {
-	n, err := c.open(ctx)
-	if err != nil {
-		return err
-	}
-	defer n.Close()
-	link, err := n.Accounts.ResetLink(ctx, account.Node, c.Name)
-	if err != nil {
-		return err
-	}
-	fmt.Printf("/password#%s\n", link)
-	return nil
+	return c.with(ctx, func(n *node.Node) error {
+		link, err := n.Accounts.ResetLink(ctx, account.Node, c.Name)
+		if err != nil {
+			return err
+		}
+		fmt.Printf("/password#%s\n", link)
+		return nil
+	})
 }
 
 type tokenCmd struct {
@@ -190,40 +174,34 @@ type tokenCreateCmd struct {
 }
 
 func (c *tokenCreateCmd) Run(ctx context.Context) error {
-	n, err := c.open(ctx)
-	if err != nil {
-		return err
-	}
-	defer n.Close()
-	person, ok := n.Accounts.Directory().Resolve(c.User)
-	if !ok {
-		return record.Errorf(record.NotFound, "token create", "there is no person %q, or more than one", c.User)
-	}
-	secret, _, err := n.Accounts.CreateToken(ctx, account.Node, account.NewToken{Name: c.Name, Person: person, Scopes: c.Scope, Expires: time.Now().Add(time.Duration(c.Days) * 24 * time.Hour)})
-	if err != nil {
-		return err
-	}
-	fmt.Println(secret)
-	return nil
+	return c.with(ctx, func(n *node.Node) error {
+		person, ok := n.Accounts.Directory().Resolve(c.User)
+		if !ok {
+			return record.Errorf(record.NotFound, "token create", "there is no person %q, or more than one", c.User)
+		}
+		secret, _, err := n.Accounts.CreateToken(ctx, account.Node, account.NewToken{Name: c.Name, Person: person, Scopes: c.Scope, Expires: time.Now().Add(time.Duration(c.Days) * 24 * time.Hour)})
+		if err != nil {
+			return err
+		}
+		fmt.Println(secret)
+		return nil
+	})
 }
 
 type tokenListCmd struct{ dataFlag }
 
 func (c *tokenListCmd) Run(ctx context.Context) error {
-	n, err := c.open(ctx)
-	if err != nil {
-		return err
-	}
-	defer n.Close()
-	ts, err := n.Accounts.Tokens(ctx, account.Node, "")
-	if err != nil {
-		return err
-	}
-	w := tabwriter.NewWriter(os.Stdout, 0, 4, 2, ' ', 0)
-	for _, t := range ts {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\tuntil %s\n", t.ID, t.Person, t.Name, strings.Join(t.Scopes, " "), t.Expires.Format(time.DateOnly))
-	}
-	return w.Flush()
+	return c.with(ctx, func(n *node.Node) error {
+		ts, err := n.Accounts.Tokens(ctx, account.Node, "")
+		if err != nil {
+			return err
+		}
+		w := tabwriter.NewWriter(os.Stdout, 0, 4, 2, ' ', 0)
+		for _, t := range ts {
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\tuntil %s\n", t.ID, t.Person, t.Name, strings.Join(t.Scopes, " "), t.Expires.Format(time.DateOnly))
+		}
+		return w.Flush()
+	})
 }
 
 type tokenRevokeCmd struct {
@@ -232,10 +210,7 @@ type tokenRevokeCmd struct {
 }
 
 func (c *tokenRevokeCmd) Run(ctx context.Context) error {
-	n, err := c.open(ctx)
-	if err != nil {
-		return err
-	}
-	defer n.Close()
-	return n.Accounts.RevokeToken(ctx, account.Node, c.ID)
+	return c.with(ctx, func(n *node.Node) error {
+		return n.Accounts.RevokeToken(ctx, account.Node, c.ID)
+	})
 }
