@@ -96,4 +96,5 @@ test-race: ui
 .PHONY: test-e2e
 test-e2e: ui
 	go test -count=1 -timeout 20m ./e2e
-	@if [ -f ui/e2e/run.mjs ]; then node ui/e2e/run.mjs; fi
+	CGO_ENABLED=0 go build -o .run/konbit ./cmd/konbit
+	CI=true KONBIT=$(CURDIR)/.run/konbit node ui/e2e/run.mjs

@@ -264,6 +264,10 @@ func TestEpochGrowsWithRightsOnly(t *testing.T) {
 	_, err := h.UpdatePerson(ctx, "ht.cc/boss", "ht.cc/ana", PersonChange{Grants: &[]store.Grant{grant("ht.cc", "*", desk.Viewer), grant("do.911", "incident", desk.Viewer)}})
 	grew("grant", true, err)
 	_, err = h.UpdateAgency(ctx, "ht.cc/boss", "ht.cc", AgencyChange{Communities: &[]string{"@aid"}})
+	if record.CodeOf(err) != record.Denied { // int.ocha has not asked it in
+		t.Error(err)
+	}
+	_, err = h.UpdateAgency(ctx, Node, "ht.cc", AgencyChange{Communities: &[]string{"@aid"}})
 	grew("community", true, err)
 	if d := cmp.Diff([]string{"ht.cc", "int.ocha"}, h.Directory().Communities["@aid"]); d != "" {
 		t.Error(d)

@@ -190,6 +190,23 @@ func (d *Directory) administers(person string) bool {
 	return false
 }
 
+// mayJoin says nil when the actor may bring an agency into these communities. Whoever is in a community sees what is
+// released to it, so it takes an administrator of an agency that is in it; a community that nobody is in begins with
+// whoever names it.
+func (d *Directory) mayJoin(op, actor string, from, to []string) error {
+	for _, c := range to {
+		in := d.Communities[c]
+		if actor == Node || len(in) == 0 || slices.Contains(from, c) ||
+			slices.ContainsFunc(in, func(a string) bool { return d.Holds(actor, a, desk.Administrator) }) {
+			continue
+		}
+		e := record.Errorf(record.Denied, op, "an agency joins %s by the word of one that is in it", c)
+		e.Hint = "ask an administrator of " + strings.Join(in, ", ")
+		return e
+	}
+	return nil
+}
+
 // AddAgency adds an agency. An administrator of any agency of this node may do so; of an agency that the node is to
 // serve he becomes an administrator, so that there is one.
 func (s *Service) AddAgency(ctx context.Context, actor string, a store.Agency) (*store.Agency, error) {
@@ -202,6 +219,9 @@ func (s *Service) AddAgency(ctx context.Context, actor string, a store.Agency) (
 	}
 	access, ops, err := s.agencyToAdd(ctx, d, &a)
 	if err != nil {
+		return nil, err
+	}
+	if err := d.mayJoin(op, actor, nil, a.Communities); err != nil {
 		return nil, err
 	}
 	if p := d.People[actor]; p != nil && a.Local {
@@ -280,6 +300,9 @@ func (s *Service) UpdateAgency(ctx context.Context, actor, id string, c AgencyCh
 	set(&a.Local, c.Local)
 	set(&a.PublicKey, c.PublicKey)
 	if err := checkAgency(&a).Err(op); err != nil {
+		return nil, err
+	}
+	if err := d.mayJoin(op, actor, old.Communities, a.Communities); err != nil {
 		return nil, err
 	}
 	if old.Local && !a.Local {

@@ -209,6 +209,9 @@ func (k *Kind) check() error {
 	if !slices.Contains(states, k.Start) {
 		return fmt.Errorf("start state %q is not in the flow: use Path", k.Start)
 	}
+	if len(k.Flow) > 0 {
+		states = (&Kind{Flow: k.Flow}).States() // a state of Path alone would be reached by no command
+	}
 	for _, list := range [][]string{k.Path, k.Frozen, k.Open} {
 		for _, s := range list {
 			if !slices.Contains(states, s) {

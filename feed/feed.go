@@ -20,8 +20,8 @@ import (
 	"konbit/store"
 )
 
-// keep is how many events a subscriber may fall behind before he must reload.
-const keep = 8192
+// atHand is how many events a subscriber may fall behind before he must reload.
+const atHand = 8192
 
 // ErrReset says that the events since the cursor are no longer at hand: reload
 // what is on the screen and subscribe from now.
@@ -55,6 +55,7 @@ type Hub struct {
 	source  Source
 	now     func() time.Time
 	log     *slog.Logger
+	keep    int // events in the ring
 
 	mu      sync.Mutex
 	ring    []*change
@@ -70,15 +71,18 @@ type change struct {
 	Event
 	protected     bool
 	marking, prev *store.Marking
-	expires       *time.Time
+	expires       *time.Time // when marking does
+	prevExpires   *time.Time
+	at            time.Time
 	box           *record.Box
 	erased        bool
+	lapsed        bool // nothing changed but the time
 }
 
 // New makes a Hub that begins at the ledger's present end.
 func New(s store.Store, desks *desk.Set, records *query.Records, source Source, now func() time.Time, log *slog.Logger) *Hub {
 	size, _ := source.Grown()
-	return &Hub{store: s, desks: desks, records: records, source: source, now: now, log: log, seq: size, woken: make(chan struct{})}
+	return &Hub{store: s, desks: desks, records: records, source: source, now: now, log: log, keep: atHand, seq: size, woken: make(chan struct{})}
 }
 
 // Run follows the ledger until ctx ends. Expired markings are looked for every
@@ -126,44 +130,55 @@ func (h *Hub) Readers() int {
 
 func (h *Hub) follow(ctx context.Context, size int64) error {
 	h.mu.Lock()
-	from, idle := h.seq, h.readers == 0
-	h.mu.Unlock()
+	from := h.seq
 	if from >= size {
+		h.mu.Unlock()
 		return nil
 	}
-	if idle || size-from > keep { // nobody to tell, or more than anybody could follow: they reload
-		h.mu.Lock()
-		defer h.mu.Unlock()
+	if h.readers == 0 || size-from > int64(h.keep) { // nobody to tell, or more than anybody could follow: they reload
 		h.base += int64(len(h.ring)) + 1
 		h.ring, h.seq = nil, size
 		h.wake()
+		h.mu.Unlock()
 		return nil
 	}
-	var news []*change
-	var failed error
-	err := h.store.Entries(ctx, from, size, func(l *store.Logged) bool {
-		c, err := h.read(ctx, l)
-		if err != nil {
-			failed = err
-			return false
-		}
-		if c != nil {
-			news = append(news, c)
-		}
-		return true
-	})
-	if err = errors.Join(err, failed); err != nil {
+	h.mu.Unlock()
+	news, err := h.between(ctx, from, size)
+	if err != nil {
 		return err
 	}
 	h.append(news, size)
 	return nil
 }
 
+// between reads the changes of a span of the ledger. It asks the store for
+// nothing else while it reads: calls that each hold one connection and want a
+// second would wait for each other.
+func (h *Hub) between(ctx context.Context, from, to int64) ([]*change, error) {
+	var logged []*store.Logged
+	err := h.store.Entries(ctx, from, to, func(l *store.Logged) bool {
+		if l.Type == "change" || l.Type == "erase" {
+			logged = append(logged, l)
+		}
+		return true
+	})
+	if err != nil {
+		return nil, err
+	}
+	news := make([]*change, len(logged))
+	for i, l := range logged {
+		if news[i], err = h.read(ctx, l); err != nil {
+			return nil, err
+		}
+	}
+	return news, nil
+}
+
 func (h *Hub) append(news []*change, seq int64) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.ring = append(h.ring, news...)
-	if over := len(h.ring) - keep; over > 0 {
+	if over := len(h.ring) - h.keep; over > 0 {
 		h.ring = slices.Clone(h.ring[over:])
 		h.base += int64(over)
 	}
@@ -181,18 +196,18 @@ func (h *Hub) wake() {
 	}
 }
 
-// read makes a change of a ledger entry, nil when it changes no record.
+// read makes a change of a ledger entry.
 func (h *Hub) read(ctx context.Context, l *store.Logged) (*change, error) {
-	if l.Type != "change" && l.Type != "erase" {
-		return nil, nil
+	c := &change{
+		Event: Event{Seq: l.Seq, Type: "record", Kind: l.Kind, ID: record.ID(l.Record), Version: l.Version},
+		at:    l.At, expires: l.Expires, prevExpires: l.PreviousExpires,
 	}
-	c := &change{Event: Event{Seq: l.Seq, Type: "record", Kind: l.Kind, ID: record.ID(l.Record), Version: l.Version}}
 	var err error
 	if c.marking, err = h.records.Marking(ctx, l.Marking); err != nil {
 		return nil, err
 	}
 	if l.Type == "erase" || l.Entry.Erased() {
-		c.Type, c.erased, c.prev = "gone", true, c.marking
+		c.Type, c.erased, c.prev, c.prevExpires = "gone", true, c.marking, c.expires
 		return c, nil
 	}
 	if c.prev, err = h.records.Marking(ctx, l.Previous); err != nil {
@@ -202,7 +217,7 @@ func (h *Hub) read(ctx context.Context, l *store.Logged) (*change, error) {
 	if err := json.Unmarshal(l.Content, &rec); err != nil {
 		return nil, err
 	}
-	c.expires, c.protected = rec.Marking.Expires, len(rec.Marking.Caveats) > 0
+	c.protected = len(rec.Marking.Caveats) > 0
 	if rec.Place != nil && rec.Place.Geometry != nil {
 		if b, err := rec.Place.Geometry.Bounds(); err == nil {
 			c.box = &b
@@ -227,21 +242,26 @@ func (h *Hub) expire(ctx context.Context, from, to time.Time) error {
 	if idle {
 		return nil
 	}
-	briefs, err := h.store.Expired(ctx, from, to, keep)
+	briefs, err := h.store.Expired(ctx, from, to, h.keep)
 	if err != nil {
 		return err
 	}
 	var news []*change
 	for _, b := range briefs {
-		m, err := h.records.Marking(ctx, b.Marking)
+		c, err := h.lapse(ctx, b, seq-1)
 		if err != nil {
 			return err
 		}
-		past := to
-		news = append(news, &change{Event: Event{Seq: seq - 1, Type: "record", Kind: b.Kind, ID: b.ID, Version: b.Version}, marking: m, prev: m, expires: &past, box: b.Box, protected: true})
+		news = append(news, c)
 	}
 	h.append(news, seq)
 	return nil
+}
+
+// lapse is the end of a marking: a change for other agencies alone.
+func (h *Hub) lapse(ctx context.Context, b *store.Brief, seq int64) (*change, error) {
+	m, err := h.records.Marking(ctx, b.Marking)
+	return &change{Event: Event{Seq: seq, Type: "gone", Kind: b.Kind, ID: b.ID, Version: b.Version}, marking: m, prev: m, box: b.Box, lapsed: true}, err
 }
 
 // Options narrows a subscription.
@@ -294,30 +314,47 @@ func (h *Hub) Subscribe(ctx context.Context, r *policy.Reader, o Options) (*Subs
 		}
 	}
 	h.mu.Unlock()
-	if o.From < 0 || o.From+1 >= seq {
+	if o.From < 0 {
 		return s, nil
 	}
-	if o.From >= size || seq-o.From > keep {
+	if o.From >= size || seq-o.From > int64(h.keep) { // of another ledger, a restored one perhaps; or too old
 		s.Close()
 		return nil, ErrReset
 	}
-	var failed error
-	err := h.store.Entries(ctx, o.From+1, seq, func(l *store.Logged) bool {
-		c, err := h.read(ctx, l)
-		if err != nil {
-			failed = err
-			return false
-		}
-		if c != nil {
-			s.replay = append(s.replay, c)
-		}
-		return true
-	})
-	if err = errors.Join(err, failed); err != nil {
+	var err error
+	if o.From+1 < seq {
+		s.replay, err = h.between(ctx, o.From+1, seq)
+	}
+	if err == nil {
+		err = s.lapsed(ctx)
+	}
+	if err != nil {
 		s.Close()
 		return nil, err
 	}
 	return s, nil
+}
+
+// lapsed adds what expired while the reader was away. He may hear of one twice:
+// a position in the ledger does not say what he heard between two entries.
+func (s *Subscription) lapsed(ctx context.Context) error {
+	h := s.hub
+	var since time.Time
+	if err := h.store.Entries(ctx, s.o.From, s.o.From+1, func(l *store.Logged) bool { since = l.At; return true }); err != nil {
+		return err
+	}
+	briefs, err := h.store.Expired(ctx, since, h.now(), h.keep)
+	if err != nil {
+		return err
+	}
+	for _, b := range briefs {
+		c, err := h.lapse(ctx, b, s.o.From)
+		if err != nil {
+			return err
+		}
+		s.replay = append(s.replay, c)
+	}
+	return nil
 }
 
 // Start returns the ledger position to resume after when no event comes.
@@ -369,6 +406,7 @@ func (s *Subscription) Next(ctx context.Context) ([]Event, error) {
 func (s *Subscription) filter(news []*change) []Event {
 	var out []Event
 	now := s.hub.now()
+	last := s.last(news, now)
 	for _, c := range news {
 		if len(s.o.Kinds) > 0 && !slices.Contains(s.o.Kinds, c.Kind) {
 			continue
@@ -376,11 +414,14 @@ func (s *Subscription) filter(news []*change) []Event {
 		if s.o.Box != nil && c.box != nil && !c.box.Meets(*s.o.Box) {
 			continue
 		}
-		sees := !c.erased && s.may(c.Kind, c.marking) && !s.expired(c, now)
+		own := c.marking != nil && c.marking.Owner == s.reader.Agency
 		switch {
-		case sees:
-			out = append(out, c.Event)
-		case c.prev != nil && s.may(c.Kind, c.prev):
+		case c.lapsed && own:
+		case s.shows(c, now):
+			if seen, later := last[c.ID]; seen || !later {
+				out = append(out, c.Event)
+			}
+		case s.may(c.Kind, c.prev) && (own || c.lapsed || !past(c.prevExpires, c.at)):
 			e := c.Event
 			e.Type, e.Title, e.Raw = "gone", "", nil
 			out = append(out, e)
@@ -389,9 +430,30 @@ func (s *Subscription) filter(news []*change) []Event {
 	return out
 }
 
-func (s *Subscription) expired(c *change, now time.Time) bool {
-	return c.expires != nil && c.marking.Owner != s.reader.Agency && !now.Before(*c.expires)
+// shows reports whether the reader may see what a change made of its record.
+func (s *Subscription) shows(c *change, now time.Time) bool {
+	own := c.marking != nil && c.marking.Owner == s.reader.Agency
+	return !c.lapsed && !c.erased && s.may(c.Kind, c.marking) && (own || !past(c.expires, now))
 }
+
+// last says of each record whether the reader may see the newest of these
+// changes. What was narrowed or erased since is not brought back to one who
+// comes with an old cursor: as in a single read, the newest version decides.
+func (s *Subscription) last(news []*change, now time.Time) map[record.ID]bool {
+	if len(news) < 2 {
+		return nil
+	}
+	m := make(map[record.ID]bool, len(news))
+	for _, c := range slices.Backward(news) {
+		own := c.marking != nil && c.marking.Owner == s.reader.Agency
+		if _, known := m[c.ID]; !known && !(c.lapsed && own) {
+			m[c.ID] = s.shows(c, now)
+		}
+	}
+	return m
+}
+
+func past(expires *time.Time, now time.Time) bool { return expires != nil && !now.Before(*expires) }
 
 // may applies the rule, expiry aside, and remembers the answer: the reader's
 // rights do not change while he is subscribed.

@@ -31,6 +31,7 @@ type batch struct {
 	jobs  []*job
 	tree  *ledger.Tree // after the batch
 	from  []*error     // per item: where an answer to it goes
+	body  []any        // per item: the decoded body, where it is at hand
 	undo  []func()     // forgets what was decided, last first
 }
 
@@ -106,27 +107,49 @@ func (d *decider) load(ctx context.Context) error {
 	return d.in.cfg.Store.Entries(ctx, size-1, size, func(l *store.Logged) bool { d.last = l.At; return true })
 }
 
+// overlap is how many commands are decided while the batch before them is still
+// on its way to the disk. Fewer wait for more: one fsync then serves them all.
+const overlap = 256
+
 // run turns waiting jobs into batches until the queue is closed.
 func (d *decider) run(work chan<- *batch) {
 	defer close(work)
+	free := false // the committer waits for work
 	for j := range d.in.queue {
 		jobs := []*job{j}
 		n := len(j.cmds) + len(j.notes)
-	more:
-		for n < maxBatch {
-			select {
-			case j, ok := <-d.in.queue:
-				if !ok {
-					break more
-				}
+		take := func(j *job, ok bool) bool {
+			if ok {
 				jobs = append(jobs, j)
 				n += len(j.cmds) + len(j.notes)
-			default:
-				break more
+			}
+			return ok
+		}
+	more:
+		for n < maxBatch {
+			if free || n >= overlap {
+				select {
+				case j, ok := <-d.in.queue:
+					if !take(j, ok) {
+						break more
+					}
+				default:
+					break more
+				}
+				continue
+			}
+			select {
+			case j, ok := <-d.in.queue:
+				if !take(j, ok) {
+					break more
+				}
+			case <-d.in.idle:
+				free = true
 			}
 		}
 		if b := d.decide(jobs); b != nil {
 			work <- b
+			free = false
 		}
 	}
 }
@@ -224,7 +247,7 @@ func (d *decider) note(b *batch, n *entryNote, now time.Time) {
 	it := &store.Item{Entry: ledger.Entry{At: d.at(now), Type: n.typ, Agency: n.agency, Actor: n.actor, Record: n.record, Version: n.version, Content: n.content}, Ops: n.ops}
 	it.Entry.Seq = d.tree.Size() + int64(len(b.Items))
 	n.seq = it.Entry.Seq
-	b.Items, b.from = append(b.Items, it), append(b.from, &n.err)
+	b.add(it, &n.err, nil)
 }
 
 // at is the time of the next entry: never before the one that precedes it.
@@ -244,8 +267,16 @@ func (d *decider) command(ctx context.Context, b *batch, p *prepared, now time.T
 	if err != nil {
 		p.err = err
 	} else if it != nil {
-		b.Items, b.from = append(b.Items, it), append(b.from, &p.err)
+		var body any
+		if p.Name == desk.Create || p.Name == desk.Edit {
+			body = p.body
+		}
+		b.add(it, &p.err, body)
 	}
+}
+
+func (b *batch) add(it *store.Item, answer *error, body any) {
+	b.Items, b.from, b.body = append(b.Items, it), append(b.from, answer), append(b.body, body)
 }
 
 // remember makes the next decisions build on k, which is not on disk yet.
@@ -267,7 +298,7 @@ func (d *decider) apply(ctx context.Context, b *batch, p *prepared, now time.Tim
 			return nil, err
 		}
 		if seq >= 0 {
-			return nil, d.repeat(ctx, p, seq)
+			return nil, d.repeat(ctx, p, seq, now)
 		}
 	}
 	cur := d.pending[p.Record]
@@ -631,7 +662,7 @@ func (d *decider) earlier(ctx context.Context, id record.ID) (int64, error) {
 }
 
 // repeat answers a command that was given before with what it did then.
-func (d *decider) repeat(ctx context.Context, p *prepared, seq int64) error {
+func (d *decider) repeat(ctx context.Context, p *prepared, seq int64, now time.Time) error {
 	op := p.Kind + "." + p.Name
 	taken := record.Errorf(record.Conflict, op, "the command's identifier is taken")
 	if a := d.acts[p.ID]; a != nil { // perhaps not on disk yet; this answer waits for it, too
@@ -660,6 +691,12 @@ func (d *decider) repeat(ctx context.Context, p *prepared, seq int64) error {
 		return fmt.Errorf("intake: stored version: %w", err)
 	}
 	p.receipt = Receipt{Unchanged, seq, &rec}
+	cur := d.pending[p.Record]
+	if rec.Version > 1 && (cur == nil || cur.rec == nil || d.sees(p, cur.rec, now) != policy.Visible || d.sees(p, &rec, now) != policy.Visible) {
+		// It was done, and what others wrote is no longer his to read.
+		p.receipt.Record = erased(p, was.Agency, was.Version)
+		p.receipt.Record.State = rec.State
+	}
 	return nil
 }
 
@@ -679,7 +716,7 @@ func (d *decider) seal(b *batch) (int, error) {
 			for i := w; i < n && errs[w] == nil; i += workers {
 				b.Items[i].Entry.Salt = salts[i*ledger.SaltSize : (i+1)*ledger.SaltSize : (i+1)*ledger.SaltSize]
 				bad[w] = i
-				hashes[i], errs[w] = d.in.sealOne(&s, b.Items[i])
+				hashes[i], errs[w] = d.in.sealOne(&s, b.Items[i], b.body[i])
 			}
 		})
 	}
@@ -704,7 +741,7 @@ func (d *decider) seal(b *batch) (int, error) {
 	return -1, nil
 }
 
-func (in *Intake) sealOne(s *ledger.Scratch, it *store.Item) (ledger.Hash, error) {
+func (in *Intake) sealOne(s *ledger.Scratch, it *store.Item, body any) (ledger.Hash, error) {
 	e := &it.Entry
 	if it.Row != nil {
 		rec := it.Row.Record
@@ -712,7 +749,7 @@ func (in *Intake) sealOne(s *ledger.Scratch, it *store.Item) (ledger.Hash, error
 		if err != nil {
 			return ledger.Hash{}, err
 		}
-		row, err := Derive(in.cfg.Desks, rec)
+		row, err := derive(in.cfg.Desks, rec, body)
 		if err != nil {
 			return ledger.Hash{}, err
 		}
@@ -729,13 +766,20 @@ func (in *Intake) sealOne(s *ledger.Scratch, it *store.Item) (ledger.Hash, error
 // Derive computes what a record is found by. It is a function of the signed
 // version alone, so that konbit verify can hold the rows against the ledger.
 func Derive(desks *desk.Set, rec *record.Record) (*store.Row, error) {
+	return derive(desks, rec, nil)
+}
+
+// derive is Derive for a body that may have been decoded before.
+func derive(desks *desk.Set, rec *record.Record, body any) (*store.Row, error) {
 	k := desks.Kind(rec.Kind)
 	if k == nil {
 		return nil, record.Errorf(record.Internal, "intake.derive", "no desk declares the kind %q", rec.Kind)
 	}
-	body, err := k.Parse(rec.Body)
-	if err != nil {
-		return nil, &record.Error{Code: record.Corrupt, Op: "intake.derive", Message: "the stored body cannot be read", Err: err}
+	if body == nil {
+		var err error
+		if body, err = k.Parse(rec.Body); err != nil {
+			return nil, &record.Error{Code: record.Corrupt, Op: "intake.derive", Message: "the stored body cannot be read", Err: err}
+		}
 	}
 	ix := k.Index(rec, body)
 	row := &store.Row{Record: rec, Title: ix.Title, Facet: ix.Facet, Open: slices.Contains(k.Open, rec.State)}
@@ -787,7 +831,19 @@ func answer(jobs []*job) {
 
 // commit writes decided batches one after the other and answers them.
 func (in *Intake) commit(work <-chan *batch) {
-	for b := range work {
+	for {
+		select {
+		case in.idle <- struct{}{}:
+		default:
+		}
+		b, ok := <-work
+		if !ok {
+			return
+		}
+		select {
+		case <-in.idle:
+		default:
+		}
 		in.mu.Lock()
 		stale := b.stamp != in.failed
 		in.mu.Unlock()
@@ -808,11 +864,17 @@ func (in *Intake) commit(work <-chan *batch) {
 			continue
 		}
 		in.mu.Lock()
-		in.size, in.note = b.tree.Size(), b.Checkpoint
+		in.note = b.Checkpoint
 		in.kept++
-		close(in.woken)
-		in.woken = make(chan struct{})
+		in.grow(b.tree.Size())
 		in.mu.Unlock()
 		answer(b.jobs)
 	}
+}
+
+// grow wakes those who follow the ledger. It is called with mu held.
+func (in *Intake) grow(size int64) {
+	in.size = size
+	close(in.woken)
+	in.woken = make(chan struct{})
 }

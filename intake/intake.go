@@ -132,6 +132,7 @@ const maxBatch = 1000
 type Intake struct {
 	cfg   Config
 	queue chan *job
+	idle  chan struct{} // holds a token while the committer waits for work
 	quit  chan struct{}
 	done  sync.WaitGroup
 	quiet sync.RWMutex // held for reading while a job is being queued
@@ -176,7 +177,7 @@ type entryNote struct {
 // New starts the committer. It reads the ledger's head and refuses one whose
 // checkpoint this node's key did not sign or whose tree differs from it.
 func New(ctx context.Context, cfg Config) (*Intake, error) {
-	in := &Intake{cfg: cfg, queue: make(chan *job, 1024), quit: make(chan struct{}), woken: make(chan struct{})}
+	in := &Intake{cfg: cfg, queue: make(chan *job, 1024), idle: make(chan struct{}, 1), quit: make(chan struct{}), woken: make(chan struct{})}
 	d, err := in.newDecider(ctx)
 	if err != nil {
 		return nil, err

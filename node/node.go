@@ -232,8 +232,8 @@ func (n *Node) Serve(ctx context.Context, l net.Listener) error {
 	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	w := web.New(web.Config{
 		Desks: n.Desks, Records: n.Records, Intake: n.Intake, Accounts: n.Accounts, Blobs: n.Blobs, Feed: n.Feed, UI: console(), Now: n.now, Log: n.log,
-		Node:    web.NodeInfo{Name: n.cfg.Name, Version: Version, Demo: n.cfg.Demo, Region: n.cfg.Region, DemoCards: n.cfg.DemoCards},
-		BaseMap: n.cfg.BaseMap, Spool: filepath.Join(n.cfg.Data, spoolFolder), Verifier: n.Keys.Verifier, Secure: strings.HasPrefix(n.cfg.URL, "https:"), TrustProxy: n.cfg.Proxy, Metrics: reg,
+		Node:    web.NodeInfo{Name: n.cfg.Name, Version: Version, Demo: n.cfg.Demo, Region: n.cfg.Region, RegionName: n.regionName(), DemoCards: n.cfg.DemoCards},
+		BaseMap: n.cfg.BaseMap, Boundaries: n.boundaries(), Spool: filepath.Join(n.cfg.Data, spoolFolder), Verifier: n.Keys.Verifier, Secure: strings.HasPrefix(n.cfg.URL, "https:"), TrustProxy: n.cfg.Proxy, Metrics: reg,
 		Ready: func(ctx context.Context) error { _, _, err := n.Store.Head(ctx); return err },
 		Replay: func(ctx context.Context, progress func(done, total int64)) (string, error) {
 			fault, _, err := n.Verify(ctx, progress)
@@ -243,7 +243,9 @@ func (n *Node) Serve(ctx context.Context, l net.Listener) error {
 			return "", err
 		},
 	})
-	srv := &http.Server{Handler: w.Handler(), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(n.log.Handler(), slog.LevelDebug)}
+	// A request is read within ReadTimeout; streams, exports and uploads give
+	// themselves more, each as it needs.
+	srv := &http.Server{Handler: w.Handler(), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 5 * time.Minute, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(n.log.Handler(), slog.LevelDebug)}
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return n.Services(ctx) })
 	g.Go(func() error {
@@ -263,6 +265,24 @@ func (n *Node) Serve(ctx context.Context, l net.Listener) error {
 		return nil
 	})
 	return g.Wait()
+}
+
+// regionName names the default region; another one has no name.
+func (n *Node) regionName() string {
+	if *n.cfg.Region == Region {
+		return "Caribbean"
+	}
+	return ""
+}
+
+// boundaries are the editions of administrative boundaries in the data folder,
+// nil when there is no such folder.
+func (n *Node) boundaries() fs.FS {
+	path := filepath.Join(n.cfg.Data, boundaryFolder)
+	if st, err := os.Stat(path); err != nil || !st.IsDir() {
+		return nil
+	}
+	return os.DirFS(path)
 }
 
 // console is the built browser application, nil when the binary was built
@@ -293,7 +313,8 @@ const (
 	keyFolder  = "keys"
 	blobFolder = "blobs"
 
-	spoolFolder = "spool" // of files that are being imported; no part of a backup
+	spoolFolder    = "spool"      // of files that are being imported; no part of a backup
+	boundaryFolder = "boundaries" // EDITION.geojson files that an administrator put there
 )
 
 // Proof makes the portable proof of one ledger entry, for the command line: the

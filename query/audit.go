@@ -52,8 +52,10 @@ func (q *Records) Audit(ctx context.Context, r *policy.Reader, f *AuditFilter) (
 		lq.Types = []string{f.Type}
 	}
 	if !f.Record.IsZero() {
-		owner, err := q.ownerOf(ctx, f.Record)
-		if err != nil {
+		// What is not there answers as what belongs to others: nobody learns here
+		// whether there is a record.
+		owner, _, err := q.ownerOf(ctx, f.Record)
+		if err != nil && record.CodeOf(err) != record.NotFound {
 			return nil, "", err
 		}
 		if owner == r.Agency {
@@ -67,33 +69,37 @@ func (q *Records) Audit(ctx context.Context, r *policy.Reader, f *AuditFilter) (
 // owner's agency may ask.
 func (q *Records) Looks(ctx context.Context, r *policy.Reader, kind string, id record.ID, cursor string) ([]AuditEntry, string, error) {
 	k := q.desks.Kind(kind)
-	owner, err := q.ownerOf(ctx, id)
-	if err != nil || k == nil {
+	owner, of, err := q.ownerOf(ctx, id)
+	if err != nil && record.CodeOf(err) != record.NotFound {
+		return nil, "", err
+	}
+	if err != nil || k == nil || of != kind {
 		return nil, "", record.Errorf(record.NotFound, kind+".looks", "there is no such record, or you may not see it")
 	}
-	auditor := r.Scope("audit") && r.Holds(k.Desk, desk.Auditor)
-	if owner != r.Agency || !auditor && !r.Holds(k.Desk, desk.Supervisor) {
-		return nil, "", record.Errorf(record.Denied, kind+".looks", "only an auditor or a supervisor of the owner may ask who looked")
-	}
-	if !auditor {
-		if _, err := q.peek(ctx, r, kind, id); err != nil {
+	if owner != r.Agency || !r.Scope("audit") || !r.Holds(k.Desk, desk.Auditor) {
+		_, err := q.peek(ctx, r, kind, id)
+		supervises := owner == r.Agency && r.Holds(k.Desk, desk.Supervisor)
+		if err != nil && (supervises || record.CodeOf(err) != record.NeedPurpose) { // a refusal would say that it is there
 			return nil, "", err
+		}
+		if !supervises {
+			return nil, "", record.Errorf(record.Denied, kind+".looks", "only an auditor or a supervisor of the owner may ask who looked")
 		}
 	}
 	return q.log(ctx, r, &store.LogQuery{Record: id, Types: []string{"look"}, Limit: 200}, cursor)
 }
 
-func (q *Records) ownerOf(ctx context.Context, id record.ID) (string, error) {
+// ownerOf returns the agency and the kind of a record, also of an erased one.
+func (q *Records) ownerOf(ctx context.Context, id record.ID) (owner, kind string, err error) {
 	vs, err := q.store.Versions(ctx, id)
 	if err != nil {
-		return "", err
+		return "", "", err
 	}
 	if len(vs) == 0 {
-		return "", record.Errorf(record.NotFound, "audit", "there is no such record")
+		return "", "", record.Errorf(record.NotFound, "audit", "there is no such record")
 	}
-	owner := ""
-	err = q.store.Entries(ctx, vs[0].Seq, vs[0].Seq+1, func(l *store.Logged) bool { owner = l.Agency; return true })
-	return owner, err
+	err = q.store.Entries(ctx, vs[0].Seq, vs[0].Seq+1, func(l *store.Logged) bool { owner, kind = l.Agency, l.Kind; return true })
+	return owner, kind, err
 }
 
 func (q *Records) log(ctx context.Context, r *policy.Reader, lq *store.LogQuery, cursor string) ([]AuditEntry, string, error) {
@@ -166,7 +172,7 @@ func (q *Records) Proof(ctx context.Context, r *policy.Reader, seq int64, checkp
 		if l.Record == ([16]byte{}) {
 			return nil, hidden
 		}
-		if owner, err := q.ownerOf(ctx, record.ID(l.Record)); err != nil || owner != r.Agency {
+		if owner, _, err := q.ownerOf(ctx, record.ID(l.Record)); err != nil || owner != r.Agency {
 			return nil, hidden
 		}
 	}
@@ -176,11 +182,17 @@ func (q *Records) Proof(ctx context.Context, r *policy.Reader, seq int64, checkp
 		if err := json.Unmarshal(e.Content, &rec); err != nil {
 			return nil, err
 		}
-		if q.Verdict(r, &rec) != policy.Visible {
+		_, err := q.peek(ctx, r, rec.Kind, rec.ID) // as it is now; a narrowed record takes its past along
+		if c := record.CodeOf(err); err != nil && c != record.NotFound && c != record.NeedPurpose {
+			return nil, err
+		}
+		if err != nil || q.Verdict(r, &rec) != policy.Visible {
 			var err error
 			if e, err = e.Erase(nil); err != nil {
 				return nil, err
 			}
+		} else if err := q.Looked(ctx, r, "proof", &rec); err != nil {
+			return nil, err
 		}
 	}
 	var owner = q.dir.Key(l.Agency, l.KeyID)

@@ -97,21 +97,60 @@ func (q *Records) page(ctx context.Context, r *policy.Reader, kind string, f *Fi
 	}
 	limit = min(limit, MaxPage)
 	sq.Limit = limit + 1
+	typing := sq.Before != nil && sq.Before.Row < 0 // the pages before this one were found so
+	if typing {
+		sq.Before.Row = -sq.Before.Row
+		prefixLast(sq)
+	}
 	if page.Items, err = q.store.Find(ctx, sq); err != nil {
 		return nil, err
 	}
-	if len(page.Items) == 0 && f.Cursor == "" && prefixLast(sq) {
-		// Nothing has the last word as it stands: it may still be being typed.
-		if page.Items, err = q.store.Find(ctx, sq); err != nil {
+	if len(page.Items) == 0 && f.Cursor == "" {
+		if typing, err = q.unfinished(ctx, sq); err != nil {
 			return nil, err
+		}
+		if typing {
+			if page.Items, err = q.store.Find(ctx, sq); err != nil {
+				return nil, err
+			}
 		}
 	}
 	if len(page.Items) > limit {
 		page.Items = page.Items[:limit]
 		last := page.Items[limit-1]
-		page.Next = q.seal.seal("list|"+r.Person, last.Record.Observed.UnixMicro(), last.Row)
+		row := last.Row
+		if typing {
+			row = -row
+		}
+		page.Next = q.seal.seal("list|"+r.Person, last.Record.Observed.UnixMicro(), row)
 	}
 	return page, nil
+}
+
+// scan is store.Scan with the same second try as a list.
+func (q *Records) scan(ctx context.Context, sq *store.Query, fn func(*store.Brief) bool) error {
+	any := false
+	seen := func(b *store.Brief) bool { any = true; return fn(b) }
+	if err := q.store.Scan(ctx, sq, seen); err != nil || any {
+		return err
+	}
+	if typing, err := q.unfinished(ctx, sq); err != nil || !typing {
+		return err
+	}
+	return q.store.Scan(ctx, sq, fn)
+}
+
+// unfinished makes the last word a prefix when nothing that the reader may see
+// has it as it stands: it may still be being typed. It is asked when a query
+// finds nothing, and reports false when there is nothing to try again.
+func (q *Records) unfinished(ctx context.Context, sq *store.Query) (bool, error) {
+	probe := &store.Query{Kinds: sq.Kinds, Sight: sq.Sight, Now: sq.Now, Terms: sq.Terms[max(0, len(sq.Terms)-1):], Limit: 1}
+	if !prefixLast(sq) {
+		return false, nil
+	}
+	word := false
+	err := q.store.Scan(ctx, probe, func(*store.Brief) bool { word = true; return false })
+	return !word, err
 }
 
 // prefixLast makes the last word a prefix; false when it is one or there is none.
@@ -123,7 +162,7 @@ func prefixLast(sq *store.Query) bool {
 	if len(g) == 0 || len(g[0]) < 3 || strings.ContainsAny(g[0], "* ") {
 		return false
 	}
-	sq.Terms[len(sq.Terms)-1] = append(slices.Clone(g), g[0]+"*")
+	sq.Terms = append(slices.Clone(sq.Terms[:len(sq.Terms)-1]), append(slices.Clone(g), g[0]+"*"))
 	return true
 }
 
@@ -269,7 +308,7 @@ type Day struct {
 // Count counts what matches, by facet and day.
 func (q *Records) Count(ctx context.Context, r *policy.Reader, kind string, f *Filter) (*Count, error) {
 	g := *f
-	g.Cursor = ""
+	g.Cursor, g.ByObserved = "", false
 	sq, needs, err := q.build(ctx, r, []string{kind}, &g)
 	if err != nil {
 		return nil, err
@@ -280,9 +319,9 @@ func (q *Records) Count(ctx context.Context, r *policy.Reader, kind string, f *F
 		return nil, err
 	}
 	k := q.desks.Kind(kind)
-	c := &Count{NeedsPurpose: needs, Facets: map[string]map[string]int{"state": {}, "owner": {}}}
+	c := &Count{NeedsPurpose: needs, Facets: map[string]map[string]int{"state": {}, "owner": {}}, PerDay: []Day{}}
 	days := map[string]*Day{}
-	err = q.store.Scan(ctx, sq, func(b *store.Brief) bool {
+	err = q.scan(ctx, sq, func(b *store.Brief) bool {
 		if c.Count == CountCap {
 			c.Capped = true
 			return false
@@ -364,7 +403,9 @@ const (
 // Map returns what to draw in f.Box at a zoom level (web map convention: the
 // world is 256 times 2^zoom pixels wide).
 func (q *Records) Map(ctx context.Context, r *policy.Reader, kind string, f *Filter, zoom float64) (*MapView, error) {
-	sq, _, err := q.build(ctx, r, []string{kind}, f)
+	g := *f
+	g.Cursor, g.ByObserved = "", false
+	sq, _, err := q.build(ctx, r, []string{kind}, &g)
 	if err != nil {
 		return nil, err
 	}
@@ -384,15 +425,16 @@ func (q *Records) Map(ctx context.Context, r *policy.Reader, kind string, f *Fil
 	}
 	bins := map[[2]int]*bin{}
 	var briefs []*store.Brief
-	n := 0
-	err = q.store.Scan(ctx, sq, func(b *store.Brief) bool {
-		if b.Box == nil {
-			return true
-		}
-		if n++; n > mapScan {
+	n, looked := 0, 0
+	err = q.scan(ctx, sq, func(b *store.Brief) bool {
+		if looked++; looked > mapScan {
 			v.Capped = true
 			return false
 		}
+		if b.Box == nil {
+			return true
+		}
+		n++
 		lon, lat := b.Box.Center()
 		key := [2]int{int(math.Floor(lon / cell)), int(math.Floor(lat / cell))}
 		c := bins[key]

@@ -1,6 +1,7 @@
 package query
 
 import (
+	"cmp"
 	"context"
 	"math"
 	"slices"
@@ -71,9 +72,12 @@ func (q *Records) History(ctx context.Context, r *policy.Reader, kind string, id
 
 // At returns one version of a record.
 func (q *Records) At(ctx context.Context, r *policy.Reader, kind string, id record.ID, version int) (*store.Stored, error) {
-	cur, err := q.Get(ctx, r, kind, id, "open")
-	if err != nil || cur.Version == version {
-		return cur, err
+	cur, err := q.peek(ctx, r, kind, id)
+	if err != nil {
+		return nil, err
+	}
+	if cur.Version == version {
+		return cur, q.Looked(ctx, r, "open", cur.Record)
 	}
 	vs, err := q.store.Versions(ctx, id)
 	if err != nil {
@@ -81,7 +85,7 @@ func (q *Records) At(ctx context.Context, r *policy.Reader, kind string, id reco
 	}
 	for _, s := range vs {
 		if s.Version == version && s.Record != nil && q.Verdict(r, s.Record) == policy.Visible {
-			return s, nil
+			return s, q.Looked(ctx, r, "open", s.Record)
 		}
 	}
 	return nil, record.Errorf(record.NotFound, kind+".get", "there is no such version, or you may not see it")
@@ -149,7 +153,7 @@ func (q *Records) audience(owner string, m *record.Marking) *Audience {
 		s := Seer{Agency: ag}
 		switch {
 		case m.TLP == record.Red:
-			s.Can = slices.ContainsFunc(m.Persons, func(p string) bool { return strings.HasPrefix(p, ag+"/") })
+			s.Can = (ag == owner || !expired) && slices.ContainsFunc(m.Persons, func(p string) bool { return strings.HasPrefix(p, ag+"/") })
 			s.Why = "person"
 		case ag == owner:
 			s.Can, s.Why = true, "owner"
@@ -230,13 +234,13 @@ func (q *Records) Similar(ctx context.Context, r *policy.Reader, kind string, id
 			out = append(out, l)
 		}
 	}
-	slices.SortFunc(out, func(a, b Likeness) int {
-		if a.Score > b.Score {
-			return -1
-		}
-		return 1
-	})
-	return out[:min(len(out), 8)], nil
+	slices.SortStableFunc(out, func(a, b Likeness) int { return cmp.Compare(b.Score, a.Score) })
+	out = out[:min(len(out), 8)]
+	var shown []*record.Record
+	for _, l := range out {
+		shown = append(shown, l.Stored.Record)
+	}
+	return out, q.Looked(ctx, r, "list", shown...)
 }
 
 // closeness is 1 within the bound and falls to 0 at four times the bound.
@@ -298,6 +302,9 @@ type Linked struct {
 	Record *record.Record
 }
 
+// maxLinked bounds the records that link to one.
+const maxLinked = 200
+
 // Links returns what a record links to, and what links to it. Of the latter
 // only what the reader may see.
 func (q *Records) Links(ctx context.Context, r *policy.Reader, kind string, id record.ID) (out, in []Linked, err error) {
@@ -314,11 +321,14 @@ func (q *Records) Links(ctx context.Context, r *policy.Reader, kind string, id r
 		}
 		out = append(out, ln)
 	}
-	back, err := q.store.Linked(ctx, id, 200)
+	back, err := q.store.Linked(ctx, id, 10_000) // what he may not see must not crowd out what he may
 	if err != nil {
 		return nil, nil, err
 	}
 	for _, o := range back {
+		if len(in) >= maxLinked {
+			break
+		}
 		if q.Verdict(r, o.Record) != policy.Visible {
 			continue
 		}
@@ -356,7 +366,9 @@ func (q *Records) Search(ctx context.Context, r *policy.Reader, words string, li
 	if err != nil || len(sq.Terms) == 0 {
 		return []Found{}, err
 	}
-	sq.Limit = limit
+	if sq.Limit = min(limit, MaxPage); limit <= 0 {
+		sq.Limit = 50
+	}
 	all, err := q.markings(ctx)
 	if err != nil {
 		return nil, err
@@ -374,13 +386,8 @@ func (q *Records) Search(ctx context.Context, r *policy.Reader, words string, li
 		shown = append(shown, &record.Record{Header: record.Header{ID: b.ID, Kind: b.Kind, Owner: m.Owner, Version: b.Version, Marking: m.Marking}})
 		return true
 	}
-	if err := q.store.Scan(ctx, sq, collect); err != nil {
+	if err := q.scan(ctx, sq, collect); err != nil {
 		return nil, err
-	}
-	if len(out) == 0 && prefixLast(sq) {
-		if err := q.store.Scan(ctx, sq, collect); err != nil {
-			return nil, err
-		}
 	}
 	return out, q.Looked(ctx, r, "list", shown...)
 }

@@ -7,6 +7,8 @@ package query
 import (
 	"context"
 	"crypto/ed25519"
+	"fmt"
+	"maps"
 	"sort"
 	"strings"
 	"sync"
@@ -154,7 +156,7 @@ func (q *Records) compile(r *policy.Reader, all []*store.Marking) *compiledSight
 		}
 		c = &compiledSight{epoch: r.Epoch}
 	}
-	if c.upTo == len(all) {
+	if c.upTo >= len(all) { // another call has seen more markings since
 		return c
 	}
 	n := *c // others may be reading c's slices: grow a copy
@@ -247,18 +249,21 @@ func (q *Records) Looked(ctx context.Context, r *policy.Reader, how string, recs
 	}
 	now := q.now()
 	var urgent, later []Look
+	var keys []string // of urgent
 	for _, rec := range recs {
 		protected := len(rec.Marking.Caveats) > 0
 		if !protected && how == "list" {
 			continue
 		}
-		if q.looked.again(r.Person+"|"+rec.ID.String()+"|"+how+"|"+r.Purpose, rec.Version, now) {
+		key := fmt.Sprintf("%s|%s|%d|%s|%s", r.Person, rec.ID, rec.Version, how, r.Purpose)
+		if q.looked.has(key, now) {
 			continue
 		}
 		l := Look{r, rec.ID, rec.Kind, rec.Owner, rec.Version, how}
 		if protected {
-			urgent = append(urgent, l)
+			urgent, keys = append(urgent, l), append(keys, key)
 		} else {
+			q.looked.put(now, key)
 			later = append(later, l)
 		}
 	}
@@ -267,9 +272,13 @@ func (q *Records) Looked(ctx context.Context, r *policy.Reader, how string, recs
 		// node stops: intake finishes what it was given.
 		go q.look(context.WithoutCancel(ctx), later)
 	}
-	if len(urgent) > 0 {
-		return q.look(ctx, urgent)
+	if len(urgent) == 0 {
+		return nil
 	}
+	if err := q.look(ctx, urgent); err != nil {
+		return err
+	}
+	q.looked.put(now, keys...) // only now: who looks at once again waits for a look of his own
 	return nil
 }
 
@@ -279,25 +288,25 @@ type recent struct {
 	at map[string]time.Time
 }
 
-func (r *recent) again(key string, version int, now time.Time) bool {
+func (r *recent) has(key string, now time.Time) bool {
+	r.Lock()
+	defer r.Unlock()
+	t, ok := r.at[key]
+	return ok && now.Sub(t) < time.Minute && !now.Before(t)
+}
+
+func (r *recent) put(now time.Time, keys ...string) {
 	r.Lock()
 	defer r.Unlock()
 	if len(r.at) > 10_000 {
-		for k, t := range r.at {
-			if now.Sub(t) > time.Minute {
-				delete(r.at, k)
-			}
-		}
+		maps.DeleteFunc(r.at, func(_ string, t time.Time) bool { return now.Sub(t) > time.Minute })
 		if len(r.at) > 50_000 {
 			clear(r.at)
 		}
 	}
-	key += "|" + string(rune(version))
-	if t, ok := r.at[key]; ok && now.Sub(t) < time.Minute && !now.Before(t) {
-		return true
+	for _, k := range keys {
+		r.at[k] = now
 	}
-	r.at[key] = now
-	return false
 }
 
 // Directory returns the directory that rights are compiled with.

@@ -40,6 +40,10 @@ type Reactor struct {
 	longest time.Duration
 	timers  timers
 	hops    map[int64]int // of changes that reactions made, by ledger position, until they are followed
+
+	seq, saved int64 // entries followed; the same as it was last kept
+	retries    int   // timers that are there because the node could not write
+	swept      time.Time
 }
 
 type rule struct {
@@ -75,6 +79,8 @@ type timer struct {
 	id   record.ID
 	rule rule
 	hops int
+
+	retry bool
 }
 
 type timers []timer
@@ -92,42 +98,60 @@ func (t *timers) Pop() any {
 
 // Run follows the ledger until ctx ends.
 func (r *Reactor) Run(ctx context.Context) error {
-	seq, err := r.store.Cursor(ctx, Follower)
-	if err != nil {
-		return err
-	}
-	if err := r.rewind(ctx, seq); err != nil {
+	if err := r.start(ctx); err != nil {
 		return err
 	}
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
-	saved, swept := seq, time.Time{}
 	for {
-		size, grown := r.intake.Grown()
-		if seq < size {
-			if seq, err = r.follow(ctx, seq, size, true); err != nil && ctx.Err() == nil {
-				r.log.Error("react", "error", err)
-			}
-		}
-		r.fire(ctx)
-		if now := r.now(); now.Sub(swept) >= time.Hour {
-			swept = now
-			r.sweep(ctx)
-		}
+		_, grown := r.intake.Grown() // before the step, so that no growth is missed
+		r.step(ctx)
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-grown:
 			// A burst of changes is one turn's work: the next one takes them all.
 		case <-tick.C:
-			if seq != saved {
-				if err := r.store.SetCursor(ctx, Follower, seq); err != nil && ctx.Err() == nil {
-					r.log.Error("react", "error", err)
-				} else {
-					saved = seq
-				}
-			}
+			r.save(ctx)
 		}
+	}
+}
+
+// start takes up where the node stopped.
+func (r *Reactor) start(ctx context.Context) (err error) {
+	if r.seq, err = r.store.Cursor(ctx, Follower); err != nil {
+		return err
+	}
+	r.saved = r.seq
+	return r.rewind(ctx, r.seq)
+}
+
+// step does what is to be done now: what follows from new entries, timers that
+// are due, and once an hour the end of keeping times.
+func (r *Reactor) step(ctx context.Context) {
+	if size := r.intake.Size(); r.seq < size {
+		next, err := r.follow(ctx, r.seq, size, true)
+		if r.seq = next; err != nil && ctx.Err() == nil {
+			r.log.Error("react", "error", err)
+		}
+	}
+	r.fire(ctx)
+	if now := r.now(); now.Sub(r.swept) >= time.Hour || now.Before(r.swept) {
+		r.swept = now
+		r.sweep(ctx)
+	}
+}
+
+// save keeps the position. It stays behind while a reaction waits to be tried
+// again, so that a restart meets its event once more.
+func (r *Reactor) save(ctx context.Context) {
+	if r.seq == r.saved || r.retries > 0 {
+		return
+	}
+	if err := r.store.SetCursor(ctx, Follower, r.seq); err != nil && ctx.Err() == nil {
+		r.log.Error("react", "error", err)
+	} else if err == nil {
+		r.saved = r.seq
 	}
 }
 
@@ -174,11 +198,11 @@ func (r *Reactor) follow(ctx context.Context, from, to int64, immediate bool) (i
 	next := from
 	err := r.store.Entries(ctx, from, to, func(l *store.Logged) bool {
 		next = l.Seq + 1
+		hops := r.hops[l.Seq]
+		delete(r.hops, l.Seq)
 		if l.Type != "change" || len(r.byKind[l.Kind]) == 0 || l.Entry.Erased() {
 			return true
 		}
-		hops := r.hops[l.Seq]
-		delete(r.hops, l.Seq)
 		var h struct{ Command string }
 		if json.Unmarshal(l.Content, &h) != nil {
 			return true
@@ -188,7 +212,7 @@ func (r *Reactor) follow(ctx context.Context, from, to int64, immediate bool) (i
 				continue
 			}
 			if x.After > 0 {
-				heap.Push(&r.timers, timer{l.At.Add(x.After), l.Seq, record.ID(l.Record), x, hops})
+				heap.Push(&r.timers, timer{due: l.At.Add(x.After), seq: l.Seq, id: record.ID(l.Record), rule: x, hops: hops})
 			} else if immediate {
 				now = append(now, due{x, l.Seq, record.ID(l.Record), hops})
 			}
@@ -205,16 +229,22 @@ func (r *Reactor) follow(ctx context.Context, from, to int64, immediate bool) (i
 func (r *Reactor) fire(ctx context.Context) {
 	for len(r.timers) > 0 && !r.timers[0].due.After(r.now()) && ctx.Err() == nil {
 		t := heap.Pop(&r.timers).(timer)
+		if t.retry {
+			r.retries--
+		}
 		r.run(ctx, t.rule, t.seq, t.id, t.hops)
 	}
 }
+
+// again is how long a reaction waits that the node could not write down.
+const again = 5 * time.Second
 
 // run asks one reaction what follows, and gives the commands.
 func (r *Reactor) run(ctx context.Context, x rule, seq int64, id record.ID, hops int) {
 	s, err := r.store.Get(ctx, id)
 	if err != nil {
 		if record.CodeOf(err) != record.NotFound {
-			r.log.Error("reaction", "name", x.name, "error", err)
+			r.failed(ctx, "reaction", err, "name", x.name)
 		}
 		return
 	}
@@ -236,7 +266,7 @@ func (r *Reactor) run(ctx context.Context, x rule, seq int64, id record.ID, hops
 	}
 	orders, err := x.Do(desk.Event{Now: r.now(), Record: s.Record, Find: find})
 	if err != nil {
-		r.log.Error("reaction", "name", x.name, "record", id, "error", err)
+		r.failed(ctx, "reaction", err, "name", x.name, "record", id)
 		return
 	}
 	for i, o := range orders {
@@ -248,6 +278,11 @@ func (r *Reactor) run(ctx context.Context, x rule, seq int64, id record.ID, hops
 		got, err := r.intake.Do(ctx, &intake.Command{ID: commandID(seq, x.name, i), Kind: o.Kind, Name: o.Command, Record: o.ID, By: self, Note: o.Note, Args: args, Automatic: true, Hops: hops + 1})
 		if err == nil && got.Status != intake.Unchanged {
 			r.hops[got.Seq] = hops + 1
+		}
+		if record.CodeOf(err) == record.Unavailable && ctx.Err() == nil {
+			r.retries++
+			heap.Push(&r.timers, timer{due: r.now().Add(again), seq: seq, id: id, rule: x, hops: hops, retry: true})
+			return
 		}
 		if c := record.CodeOf(err); err != nil && c != record.Stale && c != record.NotFound && !errors.Is(err, context.Canceled) {
 			r.log.Error("reaction", "name", x.name, "record", o.ID, "command", o.Command, "error", err)
@@ -265,25 +300,49 @@ func commandID(seq int64, name string, i int) record.ID {
 	return id
 }
 
+// failed logs an error, unless it is that the node stops.
+func (r *Reactor) failed(ctx context.Context, what string, err error, args ...any) {
+	if ctx.Err() == nil {
+		r.log.Error(what, append(args, "error", err)...)
+	}
+}
+
 // sweep erases records whose keeping time is over.
 func (r *Reactor) sweep(ctx context.Context) {
 	for _, name := range r.desks.KindNames() {
-		k := r.desks.Kind(name)
-		ids, err := r.store.Due(ctx, name, r.now().Add(-k.Keep), 500)
-		if err != nil {
-			r.log.Error("retention", "kind", name, "error", err)
-			continue
-		}
-		for _, id := range ids {
-			s, err := r.store.Get(ctx, id)
-			if err != nil {
-				continue
-			}
-			_, err = r.intake.Do(ctx, &intake.Command{Kind: name, Name: desk.Erase, Record: id, By: r.self(s.Record.Owner), Automatic: true,
-				Note: fmt.Sprintf("keeping time of %d years is over", int(k.Keep.Hours()/24/365))})
-			if err != nil && record.CodeOf(err) != record.NotFound {
-				r.log.Error("retention", "kind", name, "record", id, "error", err)
-			}
+		for r.sweepSome(ctx, r.desks.Kind(name)) {
 		}
 	}
+}
+
+// sweepSome erases some records of a kind and reports whether more may be due.
+func (r *Reactor) sweepSome(ctx context.Context, k *desk.Kind) (more bool) {
+	const some = 500
+	ids, err := r.store.Due(ctx, k.Name, r.now().Add(-k.Keep), some)
+	if err != nil {
+		r.failed(ctx, "retention", err, "kind", k.Name)
+		return false
+	}
+	now, err := r.store.Current(ctx, ids)
+	if err != nil {
+		r.failed(ctx, "retention", err, "kind", k.Name)
+		return false
+	}
+	var cmds []*intake.Command
+	for _, id := range ids {
+		if s := now[id]; s != nil && s.Record != nil {
+			cmds = append(cmds, &intake.Command{Kind: k.Name, Name: desk.Erase, Record: id, By: r.self(s.Record.Owner), Automatic: true,
+				Note: fmt.Sprintf("keeping time of %d years is over", int(k.Keep.Hours()/24/365))})
+		}
+	}
+	erased := 0
+	_, errs := r.intake.DoAll(ctx, cmds)
+	for i, err := range errs {
+		if err == nil {
+			erased++
+		} else if record.CodeOf(err) != record.NotFound {
+			r.failed(ctx, "retention", err, "kind", k.Name, "record", cmds[i].Record)
+		}
+	}
+	return len(ids) == some && erased > 0 && ctx.Err() == nil
 }

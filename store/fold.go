@@ -19,7 +19,7 @@ const Sign = "¤"
 
 // spelled are letters that people also write with two, or without their stroke,
 // and that Unicode does not decompose.
-var spelled = map[rune]string{'œ': "oe", 'Œ': "oe", 'æ': "ae", 'Æ': "ae", 'ß': "ss", 'ẞ': "ss", 'ø': "o", 'Ø': "o", 'ł': "l", 'Ł': "l", 'đ': "d", 'Đ': "d", 'ı': "i"}
+var spelled = map[rune]string{'œ': "oe", 'æ': "ae", 'ß': "ss", 'ø': "o", 'ł': "l", 'đ': "d", 'ı': "i"}
 
 // Fold splits text into words as search sees them: lower case, without accents,
 // letters and digits only. "Léogâne, ri 17" gives "leogane", "ri", "17".
@@ -35,8 +35,11 @@ func Fold(text string) []string {
 	put := func(r rune) {
 		switch {
 		case unicode.IsLetter(r) || unicode.IsDigit(r):
-			if len(b) < maxWord {
-				b = utf8.AppendRune(b, unicode.ToLower(r))
+			if r = unicode.ToLower(r); len(b) >= maxWord {
+			} else if s, ok := spelled[r]; ok {
+				b = append(b, s...)
+			} else {
+				b = utf8.AppendRune(b, r)
 			}
 		case unicode.Is(unicode.Mn, r): // an accent: part of the letter before it
 		default:
@@ -62,11 +65,7 @@ func Fold(text string) []string {
 			continue
 		}
 		r, n := utf8.DecodeRuneInString(text[i:])
-		if d, ok := spelled[r]; ok {
-			for _, x := range d {
-				put(x)
-			}
-		} else if d := norm.NFKD.PropertiesString(text[i : i+n]).Decomposition(); d != nil {
+		if d := norm.NFKD.PropertiesString(text[i : i+n]).Decomposition(); d != nil {
 			for _, x := range string(d) {
 				put(x)
 			}

@@ -15,18 +15,12 @@ import (
 // Check compares every record row with the newest version that the ledger
 // holds, and looks for versions that have no row.
 func (db *DB) Check(ctx context.Context, derive func(*record.Record) (*store.Row, error), progress func(done, total int64), fault func(store.Fault) bool) error {
-	err := db.Read(ctx, func(c *sqlite.Conn) error {
-		var ok string
-		if err := each(c.Prep("PRAGMA quick_check(1)"), func(st *sqlite.Stmt) error { ok = st.ColumnText(0); return nil }); err != nil {
-			return err
-		}
-		if ok != "ok" {
-			fault(store.Fault{Seq: -1, What: "the database file is damaged: " + ok})
-		}
-		return nil
-	})
+	what, err := db.quickCheck(ctx)
 	if err != nil {
 		return err
+	}
+	if what != "ok" && !fault(store.Fault{Seq: -1, What: "the database file is damaged: " + what}) {
+		return nil
 	}
 	var total int64
 	for _, q := range []string{"SELECT count(*) FROM record"} {
@@ -66,6 +60,20 @@ func (db *DB) Check(ctx context.Context, derive func(*record.Record) (*store.Row
 		return nil
 	}
 	return db.checkOrphans(ctx, fault)
+}
+
+// quickCheck looks at the file's pages and trees. It needs a connection of its
+// own: one that has searched before keeps an older idea of the index's segments
+// and reports those that were merged since as missing.
+func (db *DB) quickCheck(ctx context.Context) (what string, err error) {
+	c, err := sqlite.OpenConn(db.path, sqlite.OpenReadOnly)
+	if err != nil {
+		return "", db.fault("check", err)
+	}
+	defer c.Close()
+	c.SetInterrupt(ctx.Done())
+	err = each(c.Prep("PRAGMA quick_check(1)"), func(st *sqlite.Stmt) error { what = st.ColumnText(0); return nil })
+	return what, db.fault("check", err)
 }
 
 // checkOrphans finds versions that no record row leads to.
@@ -111,16 +119,16 @@ func (db *DB) checkRow(st *sqlite.Stmt, derive func(*record.Record) (*store.Row,
 		return err.Error()
 	}
 	key, _ := markingKey(rec.Owner, &rec.Marking)
-	db.mu.Lock()
-	marking := db.markings[key]
+	marking := db.markingNumber(key)
 	if marking == 0 && db.only {
-		if err := db.loadMarkings(); err != nil {
-			db.mu.Unlock()
+		db.mu.Lock()
+		err := db.loadMarkings()
+		db.mu.Unlock()
+		if err != nil {
 			return err.Error()
 		}
-		marking = db.markings[key]
+		marking = db.markingNumber(key)
 	}
-	db.mu.Unlock()
 	differ := func(what string, got, want any) string {
 		return fmt.Sprintf("the record's %s is %v, its signed version says %v", what, got, want)
 	}

@@ -2,7 +2,9 @@ package sqlite
 
 import (
 	"context"
+	"errors"
 	"sync"
+	"time"
 
 	"zombiezen.com/go/sqlite"
 	"zombiezen.com/go/sqlite/sqlitex"
@@ -16,8 +18,8 @@ import (
 
 const uncleanKey = "store.unclean"
 
-// mergePages is how many pages one step writes: some ten milliseconds.
-const mergePages = 250
+// mergePages is how many pages one step writes: some milliseconds, for which changes wait.
+const mergePages = 64
 
 type cleaner struct {
 	db     *DB
@@ -79,11 +81,15 @@ func (t *cleaner) run(ctx context.Context) {
 			return
 		case <-t.work:
 		}
-		for ctx.Err() == nil {
-			again, err := t.pass(ctx)
-			if err != nil || !again { // an error is met again by the next commit, which reports it
-				break
-			}
+		for again := true; again && ctx.Err() == nil; {
+			var err error
+			if again, err = t.pass(ctx); errors.Is(err, errBusy) {
+				again = true
+				select {
+				case <-ctx.Done():
+				case <-time.After(later):
+				}
+			} // another error is met again by the next commit, which reports it
 		}
 	}
 }
@@ -151,18 +157,40 @@ func (w *writing) unclean() error {
 	return run(st)
 }
 
-// truncateLog waits for the readers of older moments.
+// patience is how long changes wait for a reader of an older moment, and later
+// how long the cleaner does before it tries again.
+const (
+	patience = 20 * time.Millisecond
+	later    = 200 * time.Millisecond
+)
+
+// truncateLog empties the log, unless a reader of an older moment is in the way.
 func (db *DB) truncateLog() error {
 	db.mu.Lock()
 	defer db.mu.Unlock()
 	if db.writer == nil {
 		return nil
 	}
-	return db.fault("erase", sqlitex.ExecuteTransient(db.writer, "PRAGMA wal_checkpoint(TRUNCATE)", nil))
+	db.writer.SetBusyTimeout(patience)
+	defer db.writer.SetBlockOnBusy()
+	busy := false
+	err := sqlitex.ExecuteTransient(db.writer, "PRAGMA wal_checkpoint(TRUNCATE)", &sqlitex.ExecOptions{ResultFunc: func(st *sqlite.Stmt) error {
+		busy = st.ColumnInt(0) != 0
+		return nil
+	}})
+	if err == nil && busy {
+		err = errBusy
+	}
+	return err
 }
+
+var errBusy = errors.New("sqlite: the log is being read")
 
 // Clean waits until nothing that was erased is left in the file or its log.
 func (db *DB) Clean(ctx context.Context) error {
+	if db.tidy == nil {
+		return nil
+	}
 	db.tidy.mu.Lock()
 	clean := db.tidy.clean
 	db.tidy.mu.Unlock()

@@ -57,8 +57,10 @@ func (db *DB) Commit(ctx context.Context, b *store.Batch) error {
 // forget drops what the failed transaction interned.
 func (w *writing) forget() {
 	w.db.forget(w.fresh)
+	w.db.markings.Lock()
+	defer w.db.markings.Unlock()
 	for _, k := range w.marks {
-		delete(w.db.markings, k)
+		delete(w.db.markings.n, k)
 	}
 }
 
@@ -290,9 +292,15 @@ func markingKey(owner string, m *record.Marking) (key string, cols [5]string) {
 	return strings.Join(cols[:], "\n"), cols
 }
 
+func (db *DB) markingNumber(key string) int64 {
+	db.markings.RLock()
+	defer db.markings.RUnlock()
+	return db.markings.n[key]
+}
+
 func (w *writing) marking(owner string, m *record.Marking) (int64, error) {
 	key, cols := markingKey(owner, m)
-	if n, ok := w.db.markings[key]; ok {
+	if n := w.db.markingNumber(key); n != 0 {
 		return n, nil
 	}
 	st := w.c.Prep("INSERT INTO marking(owner, tlp, audience, persons, caveats) VALUES(?,?,?,?,?)")
@@ -303,7 +311,9 @@ func (w *writing) marking(owner string, m *record.Marking) (int64, error) {
 		return 0, err
 	}
 	n := w.c.LastInsertRowID()
-	w.db.markings[key] = n
+	w.db.markings.Lock()
+	w.db.markings.n[key] = n
+	w.db.markings.Unlock()
 	w.marks = append(w.marks, key)
 	return n, nil
 }

@@ -44,12 +44,16 @@ type DB struct {
 		n map[string]int64
 		s map[int64]string
 	}
-	markings map[string]int64 // interned; only under mu
-	tally    struct {         // rows by kind number
+	markings struct { // interned
+		sync.RWMutex
+		n map[string]int64
+	}
+	tally struct { // rows by kind number
 		sync.Mutex
 		n map[int64]int64
 	}
 	tidy *cleaner
+	few  int // see find.go
 }
 
 var _ store.Store = (*DB)(nil)
@@ -57,10 +61,18 @@ var _ store.Store = (*DB)(nil)
 // typeChange is the name number of "change", which the schema's indexes rely on.
 const typeChange = 1
 
+// pragmas are the writing connection's settings. secure_delete overwrites what
+// is deleted, so that an erasure leaves nothing in free pages either.
+var pragmas = []string{
+	"PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL", "PRAGMA cache_size = -16000", "PRAGMA secure_delete = ON",
+	"PRAGMA temp_store = MEMORY", "PRAGMA wal_autocheckpoint = 2000", "PRAGMA journal_size_limit = 67108864",
+}
+
 // Open opens or creates the database file at path. It refuses a file that
 // another process has open, and one that a newer konbit wrote.
 func Open(ctx context.Context, path string) (*DB, error) {
-	db := &DB{path: path, markings: map[string]int64{}}
+	db := &DB{path: path, few: few}
+	db.markings.n = map[string]int64{}
 	db.tally.n = map[int64]int64{}
 	db.names.n, db.names.s = map[string]int64{}, map[int64]string{}
 	if err := db.takeLock(); err != nil {
@@ -82,7 +94,8 @@ func Open(ctx context.Context, path string) (*DB, error) {
 
 // OpenReadOnly opens an existing file for reading, also while a node runs on it.
 func OpenReadOnly(ctx context.Context, path string) (*DB, error) {
-	db := &DB{path: path, only: true, markings: map[string]int64{}}
+	db := &DB{path: path, only: true, few: few}
+	db.markings.n = map[string]int64{}
 	db.tally.n = map[int64]int64{}
 	db.names.n, db.names.s = map[string]int64{}, map[int64]string{}
 	err := func() (err error) {
@@ -123,10 +136,7 @@ func (db *DB) open(ctx context.Context) (err error) {
 	if db.writer, err = sqlite.OpenConn(db.path, sqlite.OpenReadWrite|sqlite.OpenCreate); err != nil {
 		return err
 	}
-	for _, p := range []string{
-		"PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL", "PRAGMA cache_size = -16000",
-		"PRAGMA secure_delete = ON", "PRAGMA temp_store = MEMORY", "PRAGMA wal_autocheckpoint = 2000", "PRAGMA journal_size_limit = 67108864",
-	} {
+	for _, p := range pragmas {
 		if err := sqlitex.ExecuteTransient(db.writer, p, nil); err != nil {
 			return err
 		}
@@ -196,6 +206,9 @@ func (db *DB) Close() error {
 func (db *DB) Read(ctx context.Context, fn func(*sqlite.Conn) error) (err error) {
 	c, err := db.readers.Take(ctx)
 	if err != nil {
+		if ctx.Err() != nil {
+			err = ctx.Err()
+		}
 		return unavailable("read", err)
 	}
 	defer db.readers.Put(c)

@@ -1,7 +1,9 @@
 package sqlite
 
 import (
+	"cmp"
 	"context"
+	"slices"
 	"strings"
 
 	"zombiezen.com/go/sqlite"
@@ -57,6 +59,7 @@ type plan struct {
 	where []string
 	args  []any
 	order string
+	walk  bool // in the index's order, which is nearly the one asked for: see latest
 }
 
 func (p *plan) add(cond string, args ...any) {
@@ -72,6 +75,14 @@ func (db *DB) find(ctx context.Context, c *sqlite.Conn, q *store.Query, columns,
 	limit := q.Limit
 	if limit <= 0 {
 		limit = 100
+	}
+	if p.walk && limit <= maxWalk {
+		rows, err := db.latest(ctx, c, p, limit)
+		if err != nil || len(rows) == 0 {
+			return err
+		}
+		p = &plan{from: "record r", order: p.order}
+		p.add("r.row IN (SELECT value FROM json_each(?))", list(rows))
 	}
 	st, err := c.Prepare("SELECT " + columns + " FROM " + p.from + join + " WHERE " + strings.Join(p.where, " AND ") + " ORDER BY " + p.order + " LIMIT ?")
 	if err != nil {
@@ -97,11 +108,14 @@ func (db *DB) find(ctx context.Context, c *sqlite.Conn, q *store.Query, columns,
 //   - Newest first: the inverted index is walked from the newest row down, which
 //     merges words, window, states and facets and stops when the page is full.
 //     Spans of time bound the rows by zone.
-//   - A span of time that holds few rows, or newest observed first without
-//     words: the (kind, observed) index.
+//   - Newest observed first, with something that narrows: the same walk, see
+//     latest.
+//   - A span of time that holds few rows, or newest observed first of
+//     everything: the (kind, observed) index.
 func (db *DB) plan(c *sqlite.Conn, q *store.Query) (*plan, error) {
 	p := &plan{order: "r.row DESC"}
-	groups := db.terms(q)
+	groups, narrow := db.terms(q)
+	seldom := db.seldom(q)
 	visible := db.sight(p, q)
 	if !visible {
 		return nil, nil
@@ -122,10 +136,10 @@ func (db *DB) plan(c *sqlite.Conn, q *store.Query) (*plan, error) {
 		if err != nil {
 			return nil, err
 		}
-		byTime = n < few && n < int(min((hi-lo), few)) || n == 0
+		byTime = n < db.few && int64(n) < hi-lo || n == 0
 	}
 	switch {
-	case q.ByObserved && !words, byTime && !words:
+	case q.ByObserved && !narrow && len(seldom) == 0, byTime && !words:
 		p.from = "record r INDEXED BY record_observed"
 		if byTime {
 			p.order = "r.row DESC"
@@ -136,8 +150,8 @@ func (db *DB) plan(c *sqlite.Conn, q *store.Query) (*plan, error) {
 		p.add("x.words MATCH ?", match(groups))
 	default:
 		p.from = "search x CROSS JOIN record r ON r.row = x.rowid"
-		p.add("x.words MATCH ?", match(append(groups, db.seldom(q))))
-		p.order = "x.rowid DESC"
+		p.add("x.words MATCH ?", match(append(groups, seldom)))
+		p.order, p.walk = "x.rowid DESC", q.ByObserved
 		if lo > 0 {
 			p.add("x.rowid >= ?", lo)
 		}
@@ -168,6 +182,70 @@ func (db *DB) plan(c *sqlite.Conn, q *store.Query) (*plan, error) {
 	}
 	db.exact(p, q)
 	return p, nil
+}
+
+// maxWalk bounds the pages that latest makes.
+const maxWalk = 2000
+
+// latest finds the rows of a page in order of observed time. Rows are numbered
+// as they were recorded, and most things are recorded soon after they were
+// observed: so it walks from the newest row down, keeps the best, and stops when
+// no older zone holds a later time than the last of them.
+func (db *DB) latest(ctx context.Context, c *sqlite.Conn, p *plan, limit int) ([]int64, error) {
+	type zone struct{ block, latest int64 } // latest observed time of this and all older blocks
+	var zones []zone
+	if err := each(c.Prep("SELECT block, hi FROM zone ORDER BY block"), func(st *sqlite.Stmt) error {
+		z := zone{st.ColumnInt64(0), st.ColumnInt64(1)}
+		if n := len(zones); n > 0 {
+			z.latest = max(z.latest, zones[n-1].latest)
+		}
+		zones = append(zones, z)
+		return nil
+	}); err != nil {
+		return nil, err
+	}
+	st, err := c.Prepare("SELECT r.row, r.observed FROM " + p.from + " WHERE " + strings.Join(p.where, " AND ") + " ORDER BY x.rowid DESC")
+	if err != nil {
+		return nil, err
+	}
+	c.SetInterrupt(ctx.Done())
+	defer c.SetInterrupt(nil)
+	bind(st, p.args...)
+	defer st.Reset()
+	var best []store.Key // newest first
+	after := func(a, b store.Key) int {
+		return cmp.Or(cmp.Compare(b.Observed, a.Observed), cmp.Compare(b.Row, a.Row))
+	}
+	for {
+		ok, err := st.Step()
+		if err != nil {
+			return nil, err
+		}
+		if !ok {
+			break
+		}
+		k := store.Key{Row: st.ColumnInt64(0), Observed: st.ColumnInt64(1)}
+		for len(zones) > 0 && zones[len(zones)-1].block > k.Row>>10 {
+			zones = zones[:len(zones)-1]
+		}
+		if len(best) == limit {
+			last := best[limit-1]
+			if n := len(zones); n == 0 || zones[n-1].latest < last.Observed {
+				break
+			}
+			if after(k, last) > 0 {
+				continue
+			}
+			best = best[:limit-1]
+		}
+		at, _ := slices.BinarySearchFunc(best, k, after)
+		best = slices.Insert(best, at, k)
+	}
+	rows := make([]int64, len(best))
+	for i, k := range best {
+		rows[i] = k.Row
+	}
+	return rows, nil
 }
 
 // sight adds the reader's rights. It reports false when he can see nothing.
@@ -206,10 +284,10 @@ func (db *DB) sight(p *plan, q *store.Query) bool {
 	return true
 }
 
-// terms returns the groups of the inverted index that the query needs; none
-// when the query has nothing that narrows.
-func (db *DB) terms(q *store.Query) [][]string {
-	groups := append([][]string(nil), q.Terms...)
+// terms returns the groups of the inverted index that the query needs, and
+// whether they narrow it: to name the kind alone does not.
+func (db *DB) terms(q *store.Query) (groups [][]string, narrow bool) {
+	groups = append(groups, q.Terms...)
 	if q.Box != nil {
 		if t := windowTerms(q.Box); t != nil {
 			groups = append(groups, t)
@@ -244,14 +322,15 @@ func (db *DB) terms(q *store.Query) [][]string {
 	if q.Author != "" {
 		groups = append(groups, []string{authorToken(q.Author)})
 	}
-	if len(groups) == 0 || db.rare(q.Kinds) {
+	narrow = len(groups) > 0
+	if !narrow || db.rare(q.Kinds) {
 		var t []string
 		for _, k := range q.Kinds {
 			t = append(t, kindToken(k))
 		}
 		groups = append(groups, t)
 	}
-	return groups
+	return groups, narrow
 }
 
 // rare reports whether the kinds are a small part of all rows, so that naming
@@ -378,7 +457,7 @@ func (db *DB) countSpan(c *sqlite.Conn, q *store.Query) (n int, err error) {
 		if !q.To.IsZero() {
 			to = q.To.UnixMicro()
 		}
-		bind(st, db.number(k), from, to, few)
+		bind(st, db.number(k), from, to, db.few+1)
 		if err := each(st, func(st *sqlite.Stmt) error { n += st.ColumnInt(0); return nil }); err != nil {
 			return 0, err
 		}

@@ -17,7 +17,7 @@ func (db *DB) takeLock() error {
 	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		f.Close()
 		e := record.Errorf(record.Unavailable, "store.open", "another konbit process has this data folder open")
-		e.Hint = "stop the running node, or use --url to work through it"
+		e.Hint = "konbit import and konbit export can go through the running node, with --url and a token in KONBIT_TOKEN; for other commands stop it first"
 		return e
 	}
 	db.lock = f

@@ -296,7 +296,9 @@ func (db *DB) loadMarkings() error {
 	return each(st, func(st *sqlite.Stmt) error {
 		m := scanMarking(st)
 		key, _ := markingKey(m.Owner, &m.Marking)
-		db.markings[key] = m.N
+		db.markings.Lock()
+		db.markings.n[key] = m.N
+		db.markings.Unlock()
 		return nil
 	})
 }

@@ -89,11 +89,59 @@ func checkZip(b []byte, lim Limits) error {
 			return tooLarge("save the sheet alone, without pictures", "the workbook's pictures and other parts unpack to over %d MB", xlsxParts>>20)
 		}
 	}
+	for _, e := range z.File {
+		if err := checkPart(e, lim); err != nil {
+			return err
+		}
+	}
 	if !book {
 		return bad("the file is a ZIP archive, not an XLSX workbook", "unpack it, or save the table as .xlsx or CSV")
 	}
 	return nil
 }
+
+// checkPart refuses a large part in which one tag or text is longer than a row
+// may be: it would be held in memory whole, several times over.
+func checkPart(e *zip.File, lim Limits) error {
+	if e.UncompressedSize64 <= uint64(xlsxLongest(lim)) || !strings.HasSuffix(strings.ToLower(e.Name), ".xml") {
+		return nil
+	}
+	damaged := bad("the workbook is damaged or cut off", "get the file again")
+	f, err := e.Open()
+	if err != nil {
+		return damaged
+	}
+	defer f.Close()
+	buf := make([]byte, 64<<10)
+	run := 0
+	for {
+		n, err := f.Read(buf)
+		for part := buf[:n]; ; {
+			i := bytes.IndexByte(part, '<')
+			if i < 0 {
+				run += len(part)
+				break
+			}
+			run += i
+			if run > xlsxLongest(lim) {
+				break
+			}
+			run, part = 0, part[i+1:]
+		}
+		if run > xlsxLongest(lim) {
+			return tooLarge("", "a cell of the workbook has more than %d bytes", xlsxLongest(lim))
+		}
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return damaged
+		}
+	}
+}
+
+// xlsxLongest is what one tag or text of a workbook may have, in bytes.
+func xlsxLongest(lim Limits) int { return max(lim.Row, lim.Cell) }
 
 func (r *xlsxReader) start(sheet string) error {
 	sheets := r.file.GetSheetList()
@@ -116,6 +164,11 @@ func (r *xlsxReader) start(sheet string) error {
 		}
 		if len(row.Values) > r.lim.Columns {
 			return tooLarge("", "the sheet %q has %d columns; at most %d are taken", s, len(row.Values), r.lim.Columns)
+		}
+		for _, c := range row.Values {
+			if len(c) > r.lim.Cell {
+				return tooLarge("", "a column's name in the sheet %q has more than %d bytes", s, r.lim.Cell)
+			}
 		}
 		r.columns = names(row.Values)
 		if dim, err := r.file.GetSheetDimension(s); err == nil {
