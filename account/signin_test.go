@@ -701,7 +701,7 @@ func TestTokens(t *testing.T) {
 	_, _, err = make("ht.cc/ana", NewToken{Name: "x", Person: "ht.cc/ana", Expires: h.clock.now()})
 	wantField(t, err, "expires", "range")
 
-	s, tok, err := make("ht.cc/ana", NewToken{Name: "QGIS", Person: "ht.cc/ana", Scopes: []string{"write", "read"}})
+	s, _, err := make("ht.cc/ana", NewToken{Name: "QGIS", Person: "ht.cc/ana", Scopes: []string{"write", "read"}})
 	wantCode(t, err, "")
 	if !IsToken(s) || IsToken(s[:len(s)-1]+"1") || IsToken("kbt_") || IsToken(s[4:]) {
 		t.Error("checksum", s)
@@ -722,7 +722,7 @@ func TestTokens(t *testing.T) {
 	_, err = h.Token(ctx, s)
 	wantCode(t, err, record.Unsigned)
 
-	s, tok, err = make(Node, NewToken{Name: "import", Person: "ht.cc/boss", Scopes: []string{"admin"}})
+	s, tok, err := make(Node, NewToken{Name: "import", Person: "ht.cc/boss", Scopes: []string{"admin"}})
 	wantCode(t, err, "")
 	_, err = h.Token(ctx, s)
 	wantCode(t, err, "")

@@ -12,7 +12,6 @@
 package blob
 
 import (
-	"bufio"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -484,7 +483,7 @@ func (s *Store) sweep(hash string, held func(string) (bool, error)) (bool, error
 		// Its type is lost. A record that holds it must not lose the bytes, too.
 		return false, nil
 	}
-	if len(m.Uploads) == 0 || slices.ContainsFunc(m.Uploads, func(u upload) bool { return now.Sub(u.At) <= Hold+grace }) {
+	if slices.ContainsFunc(m.Uploads, func(u upload) bool { return now.Sub(u.At) <= Hold+grace }) {
 		return false, nil
 	}
 	is, err := held(hash)
@@ -493,6 +492,9 @@ func (s *Store) sweep(hash string, held func(string) (bool, error)) (bool, error
 	}
 	if !is {
 		return true, s.remove(hash)
+	}
+	if len(m.Uploads) == 0 {
+		return false, nil
 	}
 	m.Uploads = nil
 	s.mu.Lock()
@@ -607,10 +609,4 @@ func broken(op string, err error) error {
 		return &record.Error{Code: record.Invalid, Op: op, Message: "the upload was cut off", Err: err}
 	}
 	return err
-}
-
-// buffered reads a file from its beginning.
-func buffered(ctx context.Context, f *os.File) (*bufio.Reader, error) {
-	_, err := f.Seek(0, io.SeekStart)
-	return bufio.NewReaderSize(&canceled{ctx, f}, 64<<10), err
 }

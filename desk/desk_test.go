@@ -54,6 +54,7 @@ type body struct {
 	} `json:"source,omitzero"`
 	People []inner `json:"people,omitempty" max:"2"`
 	Groups []group `json:"groups,omitempty"`
+	//lint:ignore U1000 an unexported field must be no member of the schema
 	hidden int
 }
 

@@ -15,7 +15,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 )
 
 var binary string
@@ -167,19 +166,4 @@ func testdata(t *testing.T, name string) string {
 		t.Skipf("no trial data: set KONBIT_TESTDATA to a folder that holds %s", name)
 	}
 	return path
-}
-
-// wait calls ok until it is true. It is for what another process does.
-func wait(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	deadline := time.After(30 * time.Second)
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for !ok() {
-		select {
-		case <-deadline:
-			t.Fatalf("waited in vain: %s", what)
-		case <-tick.C:
-		}
-	}
 }

@@ -868,7 +868,23 @@ func (in *Intake) commit(work <-chan *batch) {
 		in.kept++
 		in.grow(b.tree.Size())
 		in.mu.Unlock()
+		in.removeOrphans(b.Items)
 		answer(b.jobs)
+	}
+}
+
+// removeOrphans deletes the attachments of erased records. What a crash keeps it
+// from deleting, the sweep of attachments finds.
+func (in *Intake) removeOrphans(items []*store.Item) {
+	for _, it := range items {
+		for _, hash := range it.Orphans {
+			if in.cfg.Blobs == nil {
+				return
+			}
+			if err := in.cfg.Blobs.Remove(hash); err != nil {
+				in.cfg.Log.Error("attachment of an erased record", "hash", hash, "error", err)
+			}
+		}
 	}
 }
 

@@ -37,6 +37,8 @@ type Blobs interface {
 	// Claim returns what the node found the content to be, when the person has
 	// uploaded it himself of late.
 	Claim(person, hash string) (typ string, size int64, ok bool)
+	// Remove deletes content that no record holds any more.
+	Remove(hash string) error
 }
 
 // Keys signs for the agencies of this node.

@@ -395,8 +395,13 @@ func TestAttachmentNeedsAClaimOnceAndThenStays(t *testing.T) {
 	}
 	d.Attachments = nil
 	h.Do(&intake.Command{Kind: "note", Name: "edit", Record: rec.ID, By: other, Draft: d})
-	if held, _ := h.Store.Attached(ctx, hash); held {
-		t.Error("no record holds it any more")
+	if held, _ := h.Store.Attached(ctx, hash); !held {
+		t.Error("an edit took it away from the older version")
+	}
+	h.Blobs["ht.cc/op "+hash] = 77
+	h.Do(&intake.Command{Kind: "note", Name: "erase", Record: rec.ID, By: h.Reader("ht.cc/sup", desk.Supervisor), Note: "court order"})
+	if held, _ := h.Store.Attached(ctx, hash); held || len(h.Blobs) > 0 {
+		t.Error("the erased record's attachment is still there")
 	}
 }
 

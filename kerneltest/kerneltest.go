@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -130,6 +131,12 @@ type Blobs map[string]int64
 func (b Blobs) Claim(person, hash string) (string, int64, bool) {
 	n, ok := b[person+" "+hash]
 	return "image/png", n, ok
+}
+
+// Remove takes the content away from everybody.
+func (b Blobs) Remove(hash string) error {
+	maps.DeleteFunc(b, func(k string, _ int64) bool { return strings.HasSuffix(k, " "+hash) })
+	return nil
 }
 
 // House is the kernel of one node.

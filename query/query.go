@@ -67,7 +67,6 @@ type compiledSight struct {
 	epoch                    uint64
 	own, foreign             []int64
 	ownProtected, forProtect []int64
-	used                     time.Time
 }
 
 // maxSights bounds the compiled rights that are kept.

@@ -81,9 +81,7 @@ func TestEveryViewShowsWhatASingleReadAllows(t *testing.T) {
 		for _, a := range agencies {
 			h.Dir.Of[a] = subset(rt, communities, a+" in")
 		}
-		for _, c := range communities { // known, whoever is in it
-			h.Dir.Of["xx.none"] = append(h.Dir.Of["xx.none"], c)
-		}
+		h.Dir.Of["xx.none"] = append(h.Dir.Of["xx.none"], communities...) // known, whoever is in them
 		author := func(agency string) *policy.Reader {
 			r := h.Reader(agency+"/writer", desk.Supervisor, caveats...)
 			r.Purpose = "write"

@@ -64,7 +64,8 @@ type Store interface {
 	// Linked lists records that link to the given one, newest first.
 	Linked(ctx context.Context, to record.ID, limit int) ([]*Stored, error)
 
-	// Attached reports whether any record holds the attachment.
+	// Attached reports whether any version of a record that is not erased holds
+	// the attachment.
 	Attached(ctx context.Context, hash string) (bool, error)
 
 	// Cursor and SetCursor keep the position of a follower by name.
@@ -103,6 +104,7 @@ type Item struct {
 	Row     *Row      // the record's new newest version; nil: no record changes
 	Erase   record.ID // content of all earlier versions of it is removed; zero: none
 	Ops     []Op      // changes of agencies, people, credentials
+	Orphans []string  // out, by Commit with Erase: attachments that no record holds any more
 }
 
 // Row is a record's newest version with what it is found by.

@@ -566,7 +566,6 @@ type refusedFile struct {
 	file    *os.File
 	w       table.Writer
 	n       int64 // bytes that are written out
-	open    bool
 }
 
 func openRefused(path string, r table.Reader, keep int64) (*refusedFile, error) {

@@ -236,6 +236,9 @@ type problem struct {
 
 func (p *problem) err() error {
 	e := &record.Error{Code: p.Code, Op: "import", Message: p.Detail, Hint: p.Hint, Fields: p.Fields}
+	if p.Code == record.Unsigned && e.Hint == "" {
+		e.Hint = "put a token of yours into KONBIT_TOKEN: konbit token create, or the console's settings"
+	}
 	if e.Code == "" {
 		e.Code = record.Invalid
 	}

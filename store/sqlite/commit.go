@@ -259,12 +259,12 @@ func (w *writing) found(r *store.Row) error {
 
 func (w *writing) relations(r *store.Row) error {
 	if r.Record.Version > 1 {
-		for _, q := range []string{"DELETE FROM link WHERE row = ?", "DELETE FROM attachment WHERE row = ?"} {
-			st := w.c.Prep(q)
-			st.BindInt64(1, r.Row)
-			if err := run(st); err != nil {
-				return err
-			}
+		// Attachments stay held until the record is erased: what an edit takes off
+		// the newest version is still part of an older one.
+		st := w.c.Prep("DELETE FROM link WHERE row = ?")
+		st.BindInt64(1, r.Row)
+		if err := run(st); err != nil {
+			return err
 		}
 	}
 	for _, l := range r.Record.Links {
@@ -417,6 +417,12 @@ func (w *writing) erase(it *store.Item) (a about, err error) {
 		}
 		seq = prev
 	}
+	var attached []string
+	st = w.c.Prep("SELECT hash FROM attachment WHERE row = ?")
+	st.BindInt64(1, row)
+	if err := each(st, func(st *sqlite.Stmt) error { attached = append(attached, st.ColumnText(0)); return nil }); err != nil {
+		return a, err
+	}
 	for _, q := range []string{
 		"UPDATE record SET marking = 0, title = '', facet = '', open = 0, w = NULL, s = NULL, e = NULL, n = NULL, uncertainty = NULL WHERE row = ?",
 		"DELETE FROM search WHERE rowid = ?", "DELETE FROM link WHERE row = ?", "DELETE FROM attachment WHERE row = ?",
@@ -425,6 +431,17 @@ func (w *writing) erase(it *store.Item) (a about, err error) {
 		st.BindInt64(1, row)
 		if err := run(st); err != nil {
 			return a, err
+		}
+	}
+	for _, hash := range attached {
+		held := false
+		st := w.c.Prep("SELECT 1 FROM attachment WHERE hash = ? LIMIT 1")
+		st.BindText(1, hash)
+		if err := each(st, func(*sqlite.Stmt) error { held = true; return nil }); err != nil {
+			return a, err
+		}
+		if !held {
+			it.Orphans = append(it.Orphans, hash)
 		}
 	}
 	return a, nil

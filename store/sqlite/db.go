@@ -99,6 +99,7 @@ func OpenReadOnly(ctx context.Context, path string) (*DB, error) {
 	db.tally.n = map[int64]int64{}
 	db.names.n, db.names.s = map[string]int64{}, map[int64]string{}
 	err := func() (err error) {
+		defer caught(&err)
 		if _, err := os.Stat(path); err != nil {
 			return record.Errorf(record.NotFound, "store.open", "there is no konbit database at %s", path)
 		}
@@ -127,12 +128,8 @@ func OpenReadOnly(ctx context.Context, path string) (*DB, error) {
 	return db, nil
 }
 
-var writerPragmas = []string{
-	"PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL", "PRAGMA cache_size = -16000",
-	"PRAGMA temp_store = MEMORY", "PRAGMA wal_autocheckpoint = 2000", "PRAGMA journal_size_limit = 67108864",
-}
-
 func (db *DB) open(ctx context.Context) (err error) {
+	defer caught(&err)
 	if db.writer, err = sqlite.OpenConn(db.path, sqlite.OpenReadWrite|sqlite.OpenCreate); err != nil {
 		return err
 	}
@@ -225,7 +222,28 @@ func (db *DB) Read(ctx context.Context, fn func(*sqlite.Conn) error) (err error)
 		}
 		err = db.fault("read", err)
 	}()
+	return safely(c, fn)
+}
+
+// safely runs fn, in which the driver panics when a statement cannot be prepared
+// because the file is damaged.
+func safely(c *sqlite.Conn, fn func(*sqlite.Conn) error) (err error) {
+	defer caught(&err)
 	return fn(c)
+}
+
+// caught makes an error of a panic that a damaged or unreadable file caused. A
+// mistake in SQL is not one of those.
+func caught(err *error) {
+	v := recover()
+	if v == nil {
+		return
+	}
+	e, ok := v.(error)
+	if code := sqlite.ErrCode(e).ToPrimary(); !ok || code == sqlite.ResultOK || code == sqlite.ResultError {
+		panic(v)
+	}
+	*err = e
 }
 
 // Write runs fn in the one writing transaction, and returns when it is on disk.
@@ -250,7 +268,7 @@ func (db *DB) write(ctx context.Context, undo func(), fn func(*sqlite.Conn) erro
 	if err := sqlitex.Execute(c, "BEGIN IMMEDIATE", nil); err != nil {
 		return db.fault("write", err)
 	}
-	err = fn(c)
+	err = safely(c, fn)
 	if err == nil {
 		err = sqlitex.Execute(c, "COMMIT", nil)
 	}

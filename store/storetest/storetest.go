@@ -499,12 +499,18 @@ func derived(t *testing.T, w *writer) {
 		t.Error(other, err)
 	}
 	same(t, "a link that was taken away", []record.ID{b.ID}, ids(w.s.Linked(ctx, target.ID, 10)))
-	if held() {
-		t.Error("attachment is still held")
+	if !held() {
+		t.Error("an edit took an attachment away from the older version")
 	}
 	w.commit(t, w.erase(b))
+	gone := w.erase(a)
+	w.commit(t, gone)
+	same(t, "orphans of the erasure", []string{hash}, gone.Orphans)
+	if held() {
+		t.Error("attachment of an erased record is still held")
+	}
 	same(t, "linked after the erasure", 0, len(ids(w.s.Linked(ctx, target.ID, 10))))
-	same(t, "expired after the erasure", []record.ID{a.ID}, expired(0, 100))
+	same(t, "expired after the erasure", 0, len(expired(0, 100)))
 }
 
 func erase(t *testing.T, w *writer) {
