@@ -4,6 +4,7 @@
 package node
 
 import (
+	"bytes"
 	"context"
 	"crypto/ed25519"
 	"crypto/rand"
@@ -108,9 +109,11 @@ func Open(ctx context.Context, cfg Config) (_ *Node, err error) {
 	if n.Desks, err = desk.NewSet(desks.All()...); err != nil {
 		return nil, err
 	}
-	if n.Store, err = sqlite.Open(ctx, filepath.Join(cfg.Data, dbFile)); err != nil {
-		return nil, err
+	db, err := sqlite.Open(ctx, filepath.Join(cfg.Data, dbFile))
+	if err != nil {
+		return nil, err // n.Store stays nil: there is nothing to close
 	}
+	n.Store = db
 	size, _, err := n.Store.Head(ctx)
 	if err != nil {
 		return nil, err
@@ -134,6 +137,9 @@ func Open(ctx context.Context, cfg Config) (_ *Node, err error) {
 	if err := n.openAccounts(ctx); err != nil {
 		return nil, err
 	}
+	if err := n.checkKeys(); err != nil {
+		return nil, err
+	}
 	dir.Service = n.Accounts
 	n.Records = query.New(n.Store, n.Desks, dir, n.looked, cfg.Now, secret)
 	n.Feed = feed.New(n.Store, n.Desks, n.Records, n.Intake, cfg.Now, cfg.Log)
@@ -148,9 +154,11 @@ func OpenReadOnly(ctx context.Context, data string) (_ *Node, err error) {
 	if n.Desks, err = desk.NewSet(desks.All()...); err != nil {
 		return nil, err
 	}
-	if n.Store, err = sqlite.OpenReadOnly(ctx, filepath.Join(data, dbFile)); err != nil {
+	db, err := sqlite.OpenReadOnly(ctx, filepath.Join(data, dbFile))
+	if err != nil {
 		return nil, err
 	}
+	n.Store = db
 	defer func() {
 		if err != nil {
 			n.Close()
@@ -174,6 +182,23 @@ func (n *Node) openAccounts(ctx context.Context) (err error) {
 	}
 	n.Accounts, err = account.New(ctx, ac)
 	return err
+}
+
+// checkKeys refuses to go on without the key of an agency whose records this
+// node signs, or with another one.
+func (n *Node) checkKeys() error {
+	for id, a := range n.Accounts.Directory().Agencies {
+		if !a.Local {
+			continue
+		}
+		key := n.Keys.Key(id)
+		if key == nil || !bytes.Equal(key.Public().(ed25519.PublicKey), a.PublicKey) {
+			e := record.Errorf(record.Corrupt, "open", "the key of the agency %s is missing, or is not the one that its records are signed with", id)
+			e.Hint = "put back " + id + ".key from a backup"
+			return e
+		}
+	}
+	return nil
 }
 
 func (n *Node) looked(ctx context.Context, looks []query.Look) error {

@@ -88,7 +88,7 @@ func (s *Server) registerAudit() {
 	plain := func(text string) map[string]*huma.Response {
 		return map[string]*huma.Response{"200": {Description: text, Content: map[string]*huma.MediaType{"text/plain": {Schema: &huma.Schema{Type: "string"}}}}}
 	}
-	s.handle(huma.Operation{OperationID: "get-checkpoint", Method: http.MethodGet, Path: at + "/checkpoint", Summary: "The ledger's newest signed checkpoint", Tags: []string{tag}, Responses: plain("A signed note (C2SP tlog-checkpoint)")}, s.checkpoint)
+	s.handle(huma.Operation{OperationID: "get-checkpoint", Method: http.MethodGet, Path: at + "/checkpoint", Summary: "The ledger's newest signed checkpoint: for auditors and administrators", Tags: []string{tag}, Responses: plain("A signed note (C2SP tlog-checkpoint)")}, s.checkpoint)
 	s.handle(huma.Operation{OperationID: "get-ledger-key", Method: http.MethodGet, Path: at + "/key", Summary: "The public key under which checkpoints are verified", Tags: []string{tag}, Responses: plain("A verifier key (C2SP signed-note)")}, s.ledgerKey)
 	huma.Register(s.api, op("verify-ledger", http.MethodPost, at+"/verify", "Check the whole ledger against the records; one check runs at a time", tag), func(ctx context.Context, _ *empty) (*struct{ Body Verification }, error) {
 		if err := s.overseer(ctx); err != nil {
@@ -147,10 +147,11 @@ func (s *Server) proof(w http.ResponseWriter, r *http.Request) error {
 	return write(w, append(b, '\n'))
 }
 
-// checkpoint answers anybody who is signed in: it tells the ledger's size and
-// its root, and whoever keeps one can hold the node to it later.
+// checkpoint answers auditors and administrators: whoever keeps one can hold the
+// node to it later. It tells the ledger's size, which grows with each look, so it
+// is not for everybody.
 func (s *Server) checkpoint(w http.ResponseWriter, r *http.Request) error {
-	if _, err := s.signedIn(r.Context()); err != nil {
+	if err := s.overseer(r.Context()); err != nil {
 		return err
 	}
 	text := s.cfg.Intake.Checkpoint()

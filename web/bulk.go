@@ -57,12 +57,13 @@ func (s *Server) bulk(w http.ResponseWriter, r *http.Request, k *desk.Kind) erro
 	switch enc := strings.ToLower(r.Header.Get("Content-Encoding")); enc {
 	case "", "identity":
 	case "gzip":
-		z, err := gzip.NewReader(r.Body)
+		packed := &counted{r: r.Body}
+		z, err := gzip.NewReader(packed)
 		if err != nil {
 			return record.Errorf(record.Invalid, "bulk", "the body is not gzip, as Content-Encoding says")
 		}
 		defer z.Close()
-		body = z
+		body = &unpacked{z, packed, 0}
 	default:
 		return unsupported("gzip, or no Content-Encoding")
 	}
@@ -102,6 +103,41 @@ func (s *Server) bulk(w http.ResponseWriter, r *http.Request, k *desk.Kind) erro
 	return (&lazy{w: w, before: func(http.Header) {}}).flush()
 }
 
+// counted counts what is read.
+type counted struct {
+	r io.Reader
+	n int64
+}
+
+func (c *counted) Read(b []byte) (int, error) {
+	n, err := c.r.Read(b)
+	c.n += int64(n)
+	return n, err
+}
+
+// unpacked ends a body that unpacks to far more than was sent: records in JSON
+// shrink to a twentieth, not to a thousandth.
+type unpacked struct {
+	z      io.Reader
+	packed *counted
+	n      int64
+}
+
+const (
+	bombFree  = 2 * maxLine
+	bombRatio = 200
+)
+
+var errBomb = record.Errorf(record.TooLarge, "bulk", "the body unpacks to more than %d times its size", bombRatio)
+
+func (u *unpacked) Read(b []byte) (int, error) {
+	n, err := u.z.Read(b)
+	if u.n += int64(n); u.n > bombFree+bombRatio*u.packed.n {
+		return 0, errBomb
+	}
+	return n, err
+}
+
 // readLines decodes lines ahead of those that are being decided.
 func (s *Server) readLines(ctx context.Context, rc *http.ResponseController, body io.Reader, k *desk.Kind, in chan<- line) error {
 	br := bufio.NewReaderSize(body, 256<<10)
@@ -113,6 +149,8 @@ func (s *Server) readLines(ctx context.Context, rc *http.ResponseController, bod
 		switch {
 		case errors.Is(err, bufio.ErrTooLong):
 			l.err = record.Errorf(record.TooLarge, "bulk", "a line may have at most %d bytes", maxLine)
+		case errors.Is(err, errBomb):
+			return err
 		case err != nil && err != io.EOF:
 			return record.Errorf(record.Invalid, "bulk", "the body did not arrive whole; lines that were answered are on disk")
 		case len(bytes.TrimSpace(b)) == 0:

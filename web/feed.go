@@ -7,6 +7,7 @@ import (
 	"errors"
 	"net/http"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -22,6 +23,37 @@ const (
 	feedCheck = 5 * time.Second  // and as often its rights are looked up again
 	feedWrite = 30 * time.Second // a reader who takes nothing for so long is gone
 )
+
+// maxStreams bounds the live streams of one person.
+const maxStreams = 32
+
+// streams counts live streams by person.
+type streams struct {
+	mu sync.Mutex
+	of map[string]int
+}
+
+// open counts one more; false when there are too many.
+func (s *streams) open(person string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.of[person] >= maxStreams {
+		return false
+	}
+	if s.of == nil {
+		s.of = map[string]int{}
+	}
+	s.of[person]++
+	return true
+}
+
+func (s *streams) close(person string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.of[person]--; s.of[person] <= 0 {
+		delete(s.of, person)
+	}
+}
 
 func (s *Server) registerFeed() {
 	text := &huma.Schema{Type: "string"}
@@ -67,6 +99,12 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if !s.streams.open(reader.Person) {
+		e := record.Errorf(record.TooMany, "feed", "you have %d live streams open", maxStreams)
+		e.Hint = "close some; a browser needs one for each window"
+		return e
+	}
+	defer s.streams.close(reader.Person)
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
 	st := &stream{s: s, w: w, rc: http.NewResponseController(w)}

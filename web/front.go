@@ -134,7 +134,7 @@ func (s *Server) identity(c *call, r *http.Request) error {
 		return nil
 	}
 	secret := s.cookie(r)
-	if secret == "" {
+	if secret == "" || fromElsewhere(r) {
 		return nil
 	}
 	e, err := s.cfg.Accounts.Session(ctx, secret)
@@ -159,6 +159,13 @@ func (s *Server) identity(c *call, r *http.Request) error {
 	}
 	c.reader, c.session, c.secret = reader, e, secret
 	return nil
+}
+
+// fromElsewhere reports whether another site made the browser ask the API. A read
+// is a look in the person's name, with a purpose that the address can hold, so
+// another site's link must not make one. Pages of the console may be linked to.
+func fromElsewhere(r *http.Request) bool {
+	return r.Header.Get("Sec-Fetch-Site") == "cross-site" && (strings.HasPrefix(r.URL.Path, "/api/") || strings.HasPrefix(r.URL.Path, ogcRoot+"/"))
 }
 
 // maxPurpose bounds the words of a purpose, in characters.

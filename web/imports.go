@@ -151,12 +151,13 @@ func (u *sent) remove() { os.RemoveAll(u.folder) }
 
 // receive spools a file and reads the mapping that came with it. The caller
 // removes it.
-func (s *Server) receive(r *http.Request) (_ *sent, err error) {
+func (s *Server) receive(w http.ResponseWriter, r *http.Request) (_ *sent, err error) {
 	if s.cfg.Spool != "" {
 		if err := os.MkdirAll(s.cfg.Spool, 0o700); err != nil {
 			return nil, spoolFault(err)
 		}
 	}
+	http.NewResponseController(w).SetReadDeadline(time.Now().Add(30 * time.Minute)) // 100 MB over a slow link
 	u := &sent{name: r.URL.Query().Get("name")}
 	if u.folder, err = os.MkdirTemp(s.cfg.Spool, "import-"); err != nil {
 		return nil, spoolFault(err)
@@ -268,7 +269,7 @@ func (s *Server) previewImport(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	u, err := s.receive(r)
+	u, err := s.receive(w, r)
 	if err != nil {
 		return err
 	}
@@ -337,7 +338,7 @@ func (s *Server) startImport(w http.ResponseWriter, r *http.Request) error {
 	if err := s.roomFor(reader.Person); err != nil { // before 100 MB have come in, and again after
 		return err
 	}
-	u, err := s.receive(r)
+	u, err := s.receive(w, r)
 	if err != nil {
 		return err
 	}

@@ -36,12 +36,6 @@ func (c *clock) now() time.Time {
 	return c.t
 }
 
-func (c *clock) add(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.t = c.t.Add(d)
-}
-
 // house is a node that serves over HTTP: a command centre and a coast guard in
 // Haiti, a 9-1-1 centre next door, and people with one role each.
 type house struct {

@@ -12,6 +12,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
+	"io"
 	"io/fs"
 	"log/slog"
 	"net/http"
@@ -106,6 +107,7 @@ type Server struct {
 	work    background
 	verify  verifier
 	imports imports
+	streams streams
 }
 
 // New registers every route.
@@ -227,14 +229,30 @@ func (s *Server) handle(op huma.Operation, h func(w http.ResponseWriter, r *http
 		s.api.OpenAPI().AddOperation(&op)
 	}
 	s.mux.HandleFunc(op.Method+" "+op.Path, func(w http.ResponseWriter, r *http.Request) {
+		body := r.Body
 		if limit > 0 && r.Body != nil && r.Body != http.NoBody {
 			r.Body = http.MaxBytesReader(nil, r.Body, limit)
 		}
 		if err := h(w, r); err != nil {
+			if problemOf(err).Status == http.StatusRequestEntityTooLarge {
+				drain(w, body)
+			}
 			s.writeError(w, r, err)
 		}
 	})
 }
+
+// drain reads some of what is left of a body that is too large: a client that is
+// still sending when the connection ends is told of the end and not of the reason.
+func drain(w http.ResponseWriter, body io.Reader) {
+	if body == nil {
+		return
+	}
+	http.NewResponseController(w).SetReadDeadline(time.Now().Add(15 * time.Second))
+	io.CopyN(io.Discard, body, maxDrain)
+}
+
+const maxDrain = 32 << 20
 
 func (s *Server) problemResponse() *huma.Response {
 	return &huma.Response{Description: "A problem (RFC 9457)", Content: map[string]*huma.MediaType{"application/problem+json": {Schema: s.schema(Problem{})}}}

@@ -278,6 +278,40 @@ func archive(t *testing.T, name string, content []byte, stated uint64) []byte {
 	return b.Bytes()
 }
 
+// One long text, which packs to nothing, is not held in memory.
+func TestXLSXWithOneHugeCellIsRefused(t *testing.T) {
+	b := workbook(t, func(*excelize.File) {})
+	in, err := zip.NewReader(bytes.NewReader(b), int64(len(b)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	z := zip.NewWriter(&out)
+	for _, e := range in.File {
+		if e.Name == "xl/worksheets/sheet1.xml" {
+			continue
+		}
+		if err := z.Copy(e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w, err := z.Create("xl/worksheets/sheet1.xml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	io.WriteString(w, `<worksheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"><sheetData><row><c t="inlineStr"><is><t>`)
+	for range 20 {
+		w.Write(bytes.Repeat([]byte("a"), 1<<20))
+	}
+	io.WriteString(w, `</t></is></c></row></sheetData></worksheet>`)
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, _, err := all(t, "x.xlsx", out.String(), Options{}); record.CodeOf(err) != record.TooLarge {
+		t.Error(err)
+	}
+}
+
 func TestXLSXBombIsRefusedBeforeItUnpacks(t *testing.T) {
 	for _, b := range [][]byte{
 		archive(t, "xl/worksheets/sheet1.xml", nil, 300<<20),
