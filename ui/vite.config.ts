@@ -25,10 +25,36 @@ function precompress(): Plugin {
   };
 }
 
+// Asks at once for what a first visit needs after the main script: over a slow
+// line each of them would otherwise wait for the one before.
+function askEarly(): Plugin {
+  return {
+    name: 'ask-early',
+    apply: 'build',
+    transformIndexHtml: {
+      order: 'post',
+      handler(_, { bundle = {} }) {
+        const files = new Set<string>();
+        const add = (file: string) => {
+          const c = bundle[file];
+          if (c?.type !== 'chunk' || c.isEntry || files.has(file)) return;
+          files.add(file);
+          c.imports.forEach(add);
+        };
+        for (const c of Object.values(bundle)) if (c.type === 'chunk' && /\/(sign-in\.tsx|i18n\/ht\.ts)$/.test(c.facadeModuleId ?? '')) add(c.fileName);
+        return [
+          { tag: 'link', attrs: { rel: 'preload', as: 'fetch', href: '/api/v1/session', crossorigin: true }, injectTo: 'head' as const },
+          ...[...files].map((f) => ({ tag: 'link', attrs: { rel: 'modulepreload', crossorigin: true, href: '/' + f }, injectTo: 'head' as const })),
+        ];
+      },
+    },
+  };
+}
+
 const node = process.env.KONBIT_NODE ?? 'http://127.0.0.1:8080';
 
 export default defineConfig({
-  plugins: [react(), precompress()],
+  plugins: [react(), askEarly(), precompress()],
   build: { target: 'es2022', chunkSizeWarningLimit: 1200, assetsInlineLimit: 0 },
   server: { proxy: Object.fromEntries(['/api', '/ogc', '/docs', '/openapi.json', '/basemap.pmtiles'].map((p) => [p, node])) },
 });

@@ -1,4 +1,4 @@
-// Runs a demonstration node for the browser checks, in a folder that is thrown away.
+// Runs a node for the browser checks, in a folder that is thrown away.
 import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
@@ -14,26 +14,32 @@ function freePort() {
   });
 }
 
-export async function newNode(binary) {
+// newNode prepares `konbit ARGS`; its port stays the same when it is killed and
+// started again. The address says localhost, which browsers trust with passkeys.
+export async function newNode(binary, args) {
   const data = mkdtempSync(join(tmpdir(), 'konbit-e2e-'));
   const port = await freePort();
-  const url = `http://127.0.0.1:${port}`;
+  const url = `http://localhost:${port}`;
   let child;
+  let said = '';
 
-  const alive = () => fetch(url + '/readyz').then((r) => r.ok, () => false);
+  const running = () => child && child.exitCode === null && child.signalCode === null;
+  const alive = () => fetch(`http://127.0.0.1:${port}/readyz`).then((r) => r.ok, () => false);
 
   async function start() {
-    child = spawn(binary, ['demo', '--quiet', '--data', data, '--listen', `127.0.0.1:${port}`], { stdio: 'ignore' });
-    for (const end = Date.now() + 120_000; Date.now() < end; ) {
+    said = '';
+    child = spawn(binary, [...args, '--data', data, '--listen', `127.0.0.1:${port}`], { stdio: ['ignore', 'pipe', 'pipe'] });
+    for (const s of [child.stdout, child.stderr]) s.on('data', (d) => (said += d));
+    for (const end = Date.now() + 120_000; Date.now() < end && running(); ) {
       if (await alive()) return;
       await new Promise((r) => setTimeout(r, 200));
     }
-    throw new Error('the node did not become ready');
+    throw new Error(`the node did not become ready:\n${said}`);
   }
 
   // kill gives the node no chance to tidy up.
   async function kill() {
-    if (!child || child.exitCode !== null || child.signalCode !== null) return;
+    if (!running()) return;
     const gone = new Promise((done) => child.once('exit', done));
     child.kill('SIGKILL');
     await gone;
@@ -44,6 +50,7 @@ export async function newNode(binary) {
     alive,
     start,
     kill,
+    said: () => said,
     async end() {
       await kill();
       rmSync(data, { recursive: true, force: true });

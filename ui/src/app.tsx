@@ -2,6 +2,7 @@ import { createTheme, MantineProvider, type MantineColorsTuple } from '@mantine/
 import { QueryClient, QueryClientProvider, useQuery } from '@tanstack/react-query';
 import { lazy, Suspense, useEffect } from 'react';
 import { Problem, standing } from './api/client';
+import { desksQuery } from './api/desks';
 import { sessionQuery } from './api/session';
 import { lang, speak, t, useLang } from './i18n';
 import { Boundary } from './part/boundary';
@@ -19,6 +20,7 @@ const theme = createTheme({
   defaultRadius: 6,
   cursorType: 'pointer',
   respectReducedMotion: true,
+  components: { Modal: { defaultProps: () => ({ closeButtonProps: { 'aria-label': t('close') } }) } },
   fontSizes: { xs: '12px', sm: '13px', md: '13.5px', lg: '15px', xl: '17px' },
 });
 
@@ -43,6 +45,12 @@ client.getQueryCache().subscribe((e) => {
   }
 });
 
+// What the first screen needs is asked for before its script is here.
+void client.fetchQuery(sessionQuery).then(
+  (s) => (s.signedIn ? client.prefetchQuery(desksQuery) : undefined),
+  () => undefined,
+);
+
 const SignIn = lazy(() => import('./sign/sign-in'));
 const FirstRun = lazy(() => import('./sign/first-run'));
 const NewPassword = lazy(() => import('./sign/new-password'));
@@ -50,16 +58,16 @@ const Shell = lazy(() => import('./shell/shell'));
 
 export function App() {
   return (
-    <QueryClientProvider client={client}>
-      <MantineProvider theme={theme} defaultColorScheme="auto">
-        <Boundary>
+    <Boundary>
+      <QueryClientProvider client={client}>
+        <MantineProvider theme={theme} defaultColorScheme="auto">
           <Suspense fallback={<Waiting />}>
             <Screen />
           </Suspense>
-        </Boundary>
-        <Toasts />
-      </MantineProvider>
-    </QueryClientProvider>
+          <Toasts />
+        </MantineProvider>
+      </QueryClientProvider>
+    </Boundary>
   );
 }
 

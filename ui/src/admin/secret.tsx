@@ -1,7 +1,7 @@
 import { Button } from '@mantine/core';
 import { t } from '../i18n';
+import { copy } from '../part/copy';
 import { Banner } from '../part/notice';
-import { toast } from '../part/toast';
 
 // Secret shows something that will not be shown again.
 export function Secret({ words, value, done }: { words: string; value: string; done: () => void }) {
@@ -12,7 +12,7 @@ export function Secret({ words, value, done }: { words: string; value: string; d
         {value}
       </code>
       <div className="row-flex" style={{ justifyContent: 'flex-end' }}>
-        <Button variant="default" onClick={() => void navigator.clipboard?.writeText(value).then(() => toast(t('copied')))}>
+        <Button variant="default" onClick={() => void copy(value)}>
           {t('copy')}
         </Button>
         <Button onClick={done}>{t('done')}</Button>

@@ -39,8 +39,9 @@ export function useSessionActs() {
     async signOut() {
       await api('/session', { method: 'DELETE' });
       standing.purpose = '';
-      client.clear();
-      await client.fetchQuery(sessionQuery);
+      // The sign-in page first: a screen still in sight must not be without a session.
+      client.setQueryData(['session'], await load());
+      client.removeQueries({ predicate: (q) => q.queryKey[0] !== 'session' });
     },
     set,
   };

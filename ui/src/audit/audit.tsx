@@ -1,4 +1,5 @@
 import { Tabs } from '@mantine/core';
+import { holds, useMe } from '../api/session';
 import { t } from '../i18n';
 import { go, useWhere } from '../router';
 import './audit.css';
@@ -11,17 +12,19 @@ import { Seen } from './seen';
 // the content of a record needs the same rights here as anywhere.
 export default function Audit() {
   const { query } = useWhere();
-  const tab = query.get('tab') ?? 'ledger';
+  // A supervisor may ask who saw a record of theirs, and no more.
+  const whole = holds(useMe(), 'auditor');
+  const tab = whole ? (query.get('tab') ?? 'ledger') : 'looks';
   return (
     <div className="page">
       <div className="page-in">
         <h1>{t('audit')}</h1>
         <Tabs value={tab} onChange={(v) => go(`/audit?tab=${v}`, true)} keepMounted={false}>
           <Tabs.List mb="md">
-            <Tabs.Tab value="ledger">{t('audit.ledger')}</Tabs.Tab>
+            {whole && <Tabs.Tab value="ledger">{t('audit.ledger')}</Tabs.Tab>}
             <Tabs.Tab value="looks">{t('audit.looks')}</Tabs.Tab>
-            <Tabs.Tab value="seen">{t('audit.seen')}</Tabs.Tab>
-            <Tabs.Tab value="integrity">{t('audit.integrity')}</Tabs.Tab>
+            {whole && <Tabs.Tab value="seen">{t('audit.seen')}</Tabs.Tab>}
+            {whole && <Tabs.Tab value="integrity">{t('audit.integrity')}</Tabs.Tab>}
           </Tabs.List>
           <Tabs.Panel value="ledger">
             <Ledger />

@@ -6,8 +6,8 @@ import { useDesks } from '../api/desks';
 import type { Entry } from '../api/types';
 import { t, tOr } from '../i18n';
 import { dayTime, whole } from '../i18n/time';
+import { copy } from '../part/copy';
 import { Failure, Notice, Waiting } from '../part/notice';
-import { toast } from '../part/toast';
 import { A, boardPath } from '../router';
 
 type Filter = Record<string, string | undefined>;
@@ -86,7 +86,7 @@ function ProofDialog({ entry, close }: { entry: Entry; close: () => void }) {
         <p className="mut">{t('proof.offline')}</p>
         <div className="cmdline mono">
           {line}
-          <Button size="compact-xs" variant="default" onClick={() => void navigator.clipboard?.writeText(line).then(() => toast(t('copied')))}>
+          <Button size="compact-xs" variant="default" onClick={() => void copy(line)}>
             {t('copy')}
           </Button>
         </div>

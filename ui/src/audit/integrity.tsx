@@ -5,8 +5,8 @@ import { api } from '../api/client';
 import type { Verify } from '../api/types';
 import { t } from '../i18n';
 import { number } from '../i18n/time';
+import { copy } from '../part/copy';
 import { Banner, Failure, said } from '../part/notice';
-import { toast } from '../part/toast';
 
 // Integrity runs the check that anybody can run offline, and shows what it needs.
 export function Integrity() {
@@ -76,7 +76,7 @@ function Note({ title, words, path }: { title: string; words: string; path: stri
       {error ? <Failure error={error} again={() => void refetch()} /> : <pre className="mono">{data}</pre>}
       {data && (
         <div>
-          <Button size="xs" variant="default" onClick={() => void navigator.clipboard?.writeText(data).then(() => toast(t('copied')))}>
+          <Button size="xs" variant="default" onClick={() => void copy(data)}>
             {t('copy')}
           </Button>
         </div>

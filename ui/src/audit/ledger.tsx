@@ -1,4 +1,4 @@
-import { Select, TextInput } from '@mantine/core';
+import { Button, Select, TextInput } from '@mantine/core';
 import { useState } from 'react';
 import { t, tOr } from '../i18n';
 import { fromLocalInput } from '../i18n/time';
@@ -14,14 +14,13 @@ export function Ledger() {
     <section className="card stack">
       <form
         className="audit-filters"
-        onBlur={() => setSent(f)}
         onSubmit={(e) => {
           e.preventDefault();
           setSent(f);
         }}
       >
         <TextInput label={t('person')} placeholder="ht.cc/ana" value={f.person} onChange={set('person')} />
-        <TextInput label={t('record')} placeholder={t('identifier')} value={f.record} onChange={set('record')} />
+        <TextInput className="id" label={t('record')} placeholder={t('identifier')} value={f.record} onChange={set('record')} />
         <Select
           label={t('audit.type')}
           clearable
@@ -35,7 +34,9 @@ export function Ledger() {
         />
         <TextInput type="datetime-local" label={t('from')} value={f.from} onChange={set('from')} />
         <TextInput type="datetime-local" label={t('to')} value={f.to} onChange={set('to')} />
-        <button type="submit" hidden />
+        <Button type="submit" variant="default">
+          {t('search')}
+        </Button>
       </form>
       <Entries filter={{ person: sent.person.trim() || undefined, record: sent.record.trim() || undefined, type: sent.type || undefined, from: fromLocalInput(sent.from), to: fromLocalInput(sent.to) }} />
     </section>

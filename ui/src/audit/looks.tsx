@@ -1,11 +1,13 @@
-import { Select, TextInput } from '@mantine/core';
+import { Button, Select, TextInput } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
-import { useState } from 'react';
+import { useEffect, useState } from 'react';
+import { Problem, standing } from '../api/client';
 import { useDesks } from '../api/desks';
 import { looksQuery } from '../api/records';
 import { t } from '../i18n';
 import { dayTime, whole } from '../i18n/time';
 import { Failure, Notice, Waiting } from '../part/notice';
+import { PurposeGate } from '../record/purpose';
 import { go, useWhere } from '../router';
 
 // Looks answers who saw one record, when and why.
@@ -28,7 +30,10 @@ export function Looks() {
         }}
       >
         <Select label={t('kind')} allowDeselect={false} data={kinds.map((k) => ({ value: k.name, label: of(k.name)?.words.one ?? k.name }))} value={kind} onChange={(v) => v && set(v, typed.trim())} />
-        <TextInput label={t('record')} placeholder={t('identifier')} value={typed} onChange={(e) => setTyped(e.currentTarget.value)} onBlur={() => set(kind, typed.trim())} />
+        <TextInput className="id" label={t('record')} placeholder={t('identifier')} value={typed} onChange={(e) => setTyped(e.currentTarget.value)} />
+        <Button type="submit" variant="default">
+          {t('search')}
+        </Button>
       </form>
       {record ? <Table kind={kind} id={record} /> : <Notice icon="audit" title={t('audit.looks.which')}>{t('audit.looks.how')}</Notice>}
     </section>
@@ -37,7 +42,16 @@ export function Looks() {
 
 function Table({ kind, id }: { kind: string; id: string }) {
   const { data, error, isPending, refetch } = useQuery(looksQuery(kind, id));
+  const known = useDesks().of(kind);
+  // A purpose given for one record ends with the look at it.
+  useEffect(
+    () => () => {
+      standing.purpose = '';
+    },
+    [id],
+  );
   if (isPending) return <Waiting />;
+  if (known && error instanceof Problem && error.code === 'need-purpose') return <PurposeGate known={known} id={id} />;
   if (error) return <Failure error={error} again={() => void refetch()} />;
   if (!data.looks?.length) return <Notice icon="audit" title={t('audit.looks.none')} />;
   return (

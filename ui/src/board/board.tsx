@@ -6,6 +6,7 @@ import { countQuery } from '../api/records';
 import type { Place } from '../api/types';
 import { t } from '../i18n';
 import { number } from '../i18n/time';
+import { Boundary } from '../part/boundary';
 import { Icon } from '../part/icon';
 import { Waiting } from '../part/notice';
 import { A, boardPath, go, useWhere } from '../router';
@@ -113,19 +114,21 @@ export default function Board({ known, id }: { known: Known; id?: string }) {
       </section>
       {side !== 'none' && (
         <section className="side" aria-label={side === 'map' ? t('map') : t('charts')}>
-          <Suspense fallback={<Waiting />}>
-            {side === 'map' || picking ? (
-              <MapPane known={known} filter={filter} openId={openId} at={at} show={show} moved={setWindow} picking={picking} back={() => setPhone('list')} />
-            ) : (
-              <Overview
-                known={known}
-                filter={filter}
-                tabbed={sides.length > 1}
-                area={areaField && (q.get(`f.${areaField}`) ?? undefined)}
-                choose={areaField ? (a) => set({ [`f.${areaField}`]: a }) : undefined}
-              />
-            )}
-          </Suspense>
+          <Boundary key={side}>
+            <Suspense fallback={<Waiting />}>
+              {side === 'map' || picking ? (
+                <MapPane known={known} filter={filter} openId={openId} at={at} show={show} moved={setWindow} picking={picking} back={() => setPhone('list')} />
+              ) : (
+                <Overview
+                  known={known}
+                  filter={filter}
+                  tabbed={sides.length > 1}
+                  area={areaField && (q.get(`f.${areaField}`) ?? undefined)}
+                  choose={areaField ? (a) => set({ [`f.${areaField}`]: a }) : undefined}
+                />
+              )}
+            </Suspense>
+          </Boundary>
           {sides.length > 1 && !picking && (
             <div className="side-tabs" role="group">
               {sides.map((s) => (
@@ -138,9 +141,11 @@ export default function Board({ known, id }: { known: Known; id?: string }) {
         </section>
       )}
       {openId && !editing && (
-        <Suspense fallback={null}>
-          <Drawer key={openId} known={known} id={openId} close={close} edit={() => go(boardPath(kind.name, openId, withParam(q, { edit: '1' })))} />
-        </Suspense>
+        <Boundary key={openId} className="drawer">
+          <Suspense fallback={null}>
+            <Drawer known={known} id={openId} close={close} edit={() => go(boardPath(kind.name, openId, withParam(q, { edit: '1' })))} />
+          </Suspense>
+        </Boundary>
       )}
       {side !== 'none' && !openId && !editing && (
         <button className="phone-toggle" onClick={() => setPhone(phone === 'list' ? 'map' : 'list')}>

@@ -74,28 +74,23 @@ export function List({ known, filter, filtered, search, openId, at, setIds, clea
         </div>
       )}
       {data?.pages[0]?.purposeNeeded && <PurposeBar />}
-      <div
-        className="rows"
-        ref={box}
-        role="listbox"
-        tabIndex={0}
-        aria-label={known.words.many}
-        aria-activedescendant={at ? `r-${at}` : undefined}
-        aria-busy={isPlaceholderData}
-        style={{ opacity: isPlaceholderData ? 0.6 : 1 }}
-        onPointerMove={() => (moved.current = Date.now())}
-      >
-        {waiting.map((i) => (
-          <WaitingRow key={i.key} known={known} item={i} />
-        ))}
+      <div className="rows" ref={box} aria-busy={isPlaceholderData} style={{ opacity: isPlaceholderData ? 0.6 : 1 }} onPointerMove={() => (moved.current = Date.now())}>
+        {(items.length > 0 || waiting.length > 0) && (
+          <div className="options" role="listbox" tabIndex={0} aria-label={known.words.many} aria-activedescendant={at ? `r-${at}` : undefined}>
+            {waiting.map((i) => (
+              <WaitingRow key={i.key} known={known} item={i} />
+            ))}
+            {items.map((r) => (
+              <Row key={r.id} known={known} record={r} href={boardPath(kind, r.id, search)} at={r.id === at} open={r.id === openId} fresh={fresh.has(r.id)} named={named} />
+            ))}
+          </div>
+        )}
         {isPending ? (
           <Waiting lines={8} />
         ) : error && !items.length ? (
           <Failure error={error} again={() => void refetch()} />
-        ) : items.length === 0 && !waiting.length ? (
-          <Empty known={known} filtered={filtered} clear={clear} create={create} />
         ) : (
-          items.map((r) => <Row key={r.id} known={known} record={r} href={boardPath(kind, r.id, search)} at={r.id === at} open={r.id === openId} fresh={fresh.has(r.id)} named={named} />)
+          items.length === 0 && !waiting.length && <Empty known={known} filtered={filtered} clear={clear} create={create} />
         )}
         {items.length > 0 && (
           <div className="more" ref={end}>

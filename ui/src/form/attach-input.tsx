@@ -1,6 +1,6 @@
 import { Button } from '@mantine/core';
 import { useRef, useState, type ChangeEvent } from 'react';
-import { headersFor, Offline, problemOf } from '../api/client';
+import { headersFor, Offline, Problem, problemOf } from '../api/client';
 import type { Attachment } from '../api/types';
 import { t } from '../i18n';
 import { bytes } from '../i18n/time';
@@ -37,6 +37,9 @@ function upload(file: File, progress: (share: number) => void): Promise<Attachme
     x.send(file);
   });
 }
+
+// A file that is not taken would not be taken a second time either.
+const refusal = (e: unknown) => (e instanceof Problem && e.code === 'invalid' ? t('attach.refused') : said(e));
 
 let next = 1;
 
@@ -94,12 +97,19 @@ export function AttachInput({ value, set, busy, error }: Props) {
           </span>
           <span>
             {u.file.name}
-            {u.error ? <div style={{ color: 'var(--bad-tx)' }}>{said(u.error)}</div> : <progress value={u.done} aria-label={t('uploading', { n: 1 })} />}
+            {u.error ? <div style={{ color: 'var(--bad-tx)' }}>{refusal(u.error)}</div> : <progress value={u.done} aria-label={t('uploading', { n: 1 })} />}
           </span>
           {u.error ? (
-            <Button size="compact-xs" variant="default" onClick={() => void start(u)}>
-              {t('tryAgain')}
-            </Button>
+            <span className="row-flex">
+              {!(u.error instanceof Problem && u.error.status < 429) && (
+                <Button size="compact-xs" variant="default" onClick={() => void start(u)}>
+                  {t('tryAgain')}
+                </Button>
+              )}
+              <button type="button" className="plain icon-btn" aria-label={t('remove')} onClick={() => setUploads((all) => all.filter((x) => x.key !== u.key))}>
+                <Icon name="close" />
+              </button>
+            </span>
           ) : null}
         </div>
       ))}

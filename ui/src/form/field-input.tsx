@@ -3,13 +3,14 @@ import '@mantine/core/styles/NumberInput.css';
 import { useMediaQuery } from '@mantine/hooks';
 import { useQuery } from '@tanstack/react-query';
 import { useEffect, useState } from 'react';
-import type { Words } from '../api/desks';
-import { searchQuery } from '../api/records';
+import { useDesks, type Words } from '../api/desks';
+import { recordQuery, searchQuery } from '../api/records';
 import type { Field } from '../api/types';
 import { t, tOr } from '../i18n';
 import { fromLocalInput, localInput } from '../i18n/time';
 import { areaCodes, areaName } from '../map/area';
 import { loadBase } from '../map/base';
+import { titleOf } from '../record/body';
 import { RowsInput } from './rows-input';
 
 export interface InputProps {
@@ -134,7 +135,9 @@ function RecordPick({ kind, value, set, error, label, field: f }: InputProps & {
   const found = (data?.items ?? []).filter((i) => i.kind === kind).map((i) => ({ value: i.id, label: `${i.title} · ${i.owner}` }));
   const own = value ? String(value) : '';
   const isId = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(typed);
+  const known = useDesks().of(kind);
+  const { data: chosen } = useQuery({ ...recordQuery(kind, own), enabled: !!own });
   const options = [...found];
-  for (const id of [own, isId ? typed : '']) if (id && !options.some((o) => o.value === id)) options.push({ value: id, label: id });
+  for (const id of [own, isId ? typed : '']) if (id && !options.some((o) => o.value === id)) options.push({ value: id, label: id === own && known && chosen ? `${titleOf(known, chosen)} · ${chosen.owner}` : id });
   return <Select label={label} withAsterisk={f.required} error={error} searchable clearable placeholder={t('record.find')} nothingFoundMessage={t('nothing')} data={options} filter={({ options: o }) => o} searchValue={typed} onSearchChange={setTyped} value={own || null} onChange={(v) => set(v ?? undefined)} />;
 }

@@ -11,7 +11,7 @@ import type { Picking } from '../board/board';
 import { t, useLang } from '../i18n';
 import { compact, number } from '../i18n/time';
 import { Icon } from '../part/icon';
-import { Failure, Waiting } from '../part/notice';
+import { Failure, Notice, Waiting } from '../part/notice';
 import { TlpChip } from '../part/marking';
 import { StateMark } from '../part/state';
 import { Ago } from '../part/time';
@@ -59,6 +59,7 @@ function Live({ base, known, filter, openId, at, show, moved, picking, back }: P
   const [map, setMap] = useState<Maplibre>();
   const [seen, setSeen] = useState({ bbox: '', zoom: 7 });
   const [hover, setHover] = useState<Hover>();
+  const [none, setNone] = useState(false);
   const { shape, by } = known.kind.symbol ?? {};
   const field = fieldOf(known.kind, by);
   const region = me.region?.bbox ?? [-74.6, 17.4, -68.2, 20.2];
@@ -69,20 +70,23 @@ function Live({ base, known, filter, openId, at, show, moved, picking, back }: P
     let alive = true;
     let made: Maplibre | undefined;
     const c = tokens();
-    void newMap(box.current!, base, c, region as [number, number, number, number], (m) => addImages(m, shape, c)).then((m) => {
-      if (!alive) return m.remove();
-      made = m;
-      const look = () => {
-        const b = m.getBounds();
-        const bbox = [b.getWest(), b.getSouth(), b.getEast(), b.getNorth()].map((v) => v.toFixed(3)).join(',');
-        setSeen({ bbox, zoom: m.getZoom() });
-        latest.current.moved(bbox);
-      };
-      look();
-      m.on('moveend', look);
-      listen(m, () => latest.current, setHover);
-      setMap(m);
-    });
+    newMap(box.current!, base, c, region as [number, number, number, number], (m) => addImages(m, shape, c)).then(
+      (m) => {
+        if (!alive) return m.remove();
+        made = m;
+        const look = () => {
+          const b = m.getBounds();
+          const bbox = [b.getWest(), b.getSouth(), b.getEast(), b.getNorth()].map((v) => v.toFixed(3)).join(',');
+          setSeen({ bbox, zoom: m.getZoom() });
+          latest.current.moved(bbox);
+        };
+        look();
+        m.on('moveend', look);
+        listen(m, () => latest.current, setHover);
+        setMap(m);
+      },
+      () => alive && setNone(true),
+    );
     return () => {
       alive = false;
       made?.remove();
@@ -123,6 +127,7 @@ function Live({ base, known, filter, openId, at, show, moved, picking, back }: P
     if (c) c.style.cursor = picking ? 'crosshair' : '';
   }, [map, picking]);
 
+  if (none) return <Notice icon="map" title={t('map.none')} />;
   const hovered = hover && features.get(hover.id);
   const total = (data?.features.length ?? 0) + (data?.clusters.reduce((n, c) => n + c.count, 0) ?? 0);
   return (

@@ -1,11 +1,17 @@
-import { Button } from '@mantine/core';
 import { Component, type ReactNode } from 'react';
 import { t } from '../i18n';
 import { Notice } from './notice';
 
+interface Props {
+  children: ReactNode;
+  // The place that the screen would have filled.
+  className?: string;
+}
+
 // Boundary keeps a fault of one screen from taking the console with it: the
-// rest goes on, and drafts are kept.
-export class Boundary extends Component<{ children: ReactNode }, { failed: boolean }> {
+// rest goes on, and drafts are kept. It needs nothing that could itself be at
+// fault, so its button is the browser's own.
+export class Boundary extends Component<Props, { failed: boolean }> {
   override state = { failed: false };
 
   static getDerivedStateFromError() {
@@ -15,17 +21,19 @@ export class Boundary extends Component<{ children: ReactNode }, { failed: boole
   override render() {
     if (!this.state.failed) return this.props.children;
     return (
-      <Notice
-        icon="wave"
-        title={t('fault')}
-        action={
-          <Button size="xs" variant="default" onClick={() => location.reload()}>
-            {t('reload')}
-          </Button>
-        }
-      >
-        {t('fault.next')}
-      </Notice>
+      <div className={this.props.className} role="alert">
+        <Notice
+          icon="wave"
+          title={t('fault')}
+          action={
+            <button className="reload" onClick={() => location.reload()}>
+              {t('reload')}
+            </button>
+          }
+        >
+          {t('fault.next')}
+        </Notice>
+      </div>
     );
   }
 }

@@ -48,7 +48,7 @@ export default function ActDialog({ known, record: r, command, args: given, note
           <Button variant="default" onClick={close}>
             {t('cancel')}
           </Button>
-          <Button type="submit" loading={busy} color={erase ? 'red' : undefined}>
+          <Button type="submit" loading={busy} className={erase ? 'danger' : undefined}>
             {known.words.command(command)}
           </Button>
         </div>

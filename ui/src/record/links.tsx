@@ -9,10 +9,16 @@ import { A, boardPath } from '../router';
 import { titleOf } from './body';
 
 export function Links({ record: r }: { record: Rec }) {
+  const { of } = useDesks();
   const { data } = useQuery(linksQuery(r.kind, r.id));
   const out = (data?.out ?? []).map((l, i) => ({ rel: tOr(`rel.${l.rel}`, l.rel), note: l.note, record: l.record, at: r.links?.[i] }));
   const into = (data?.in ?? []).map((l) => ({ rel: tOr(`rel.${l.rel}.in`, `${l.rel} ←`), note: undefined, record: l.record, at: undefined }));
   const all = [...out, ...into];
+  // A command may leave a state's name as the note of the link that it made.
+  const noteWord = (to: Rec | undefined, note: string) => {
+    const known = of(to?.kind ?? r.kind);
+    return known?.kind.states.includes(note) ? known.words.state(note) : note;
+  };
   if (!all.length) return null;
   return (
     <section className="sec">
@@ -23,7 +29,7 @@ export function Links({ record: r }: { record: Rec }) {
             <span className="mut">{l.rel}</span>
             <br />
             {l.record ? <Linked record={l.record} /> : <span className="mut">{t('link.hidden')}</span>}
-            {l.note && <div className="mut">{l.note}</div>}
+            {l.note && <div className="mut">{noteWord(l.record, l.note)}</div>}
           </span>
           {l.record && <TlpChip tlp={l.record.marking.tlp} />}
         </div>

@@ -4,13 +4,11 @@ import { may, type Known } from '../api/desks';
 import { holds, useMe } from '../api/session';
 import type { Rec } from '../api/types';
 import { t } from '../i18n';
+import { copy } from '../part/copy';
 import { Icon } from '../part/icon';
-import { toast } from '../part/toast';
 import { go } from '../router';
 
 const ActDialog = lazy(() => import('./act-dialog'));
-
-const copy = (text: string) => void navigator.clipboard?.writeText(text).then(() => toast(t('copied')));
 
 // RecordMenu holds what is seldom done with a record.
 export function RecordMenu({ known, record: r }: { known: Known; record: Rec }) {
@@ -18,7 +16,7 @@ export function RecordMenu({ known, record: r }: { known: Known; record: Rec }) 
   const [erasing, setErasing] = useState(false);
   return (
     <>
-      <button className="plain icon-btn" aria-label={t('copyLink')} title={t('copyLink')} onClick={() => copy(location.origin + location.pathname)}>
+      <button className="plain icon-btn" aria-label={t('copyLink')} title={t('copyLink')} onClick={() => void copy(location.origin + location.pathname)}>
         <Icon name="link" />
       </button>
       <Menu position="bottom-end">
@@ -29,7 +27,7 @@ export function RecordMenu({ known, record: r }: { known: Known; record: Rec }) 
         </Menu.Target>
         <Menu.Dropdown>
           {(holds(me, 'auditor') || holds(me, 'supervisor', known.desk.name)) && <Menu.Item onClick={() => go(`/audit?tab=looks&kind=${encodeURIComponent(r.kind)}&record=${r.id}`)}>{t('audit.looks')}</Menu.Item>}
-          <Menu.Item onClick={() => copy(r.id)}>{t('copyId')}</Menu.Item>
+          <Menu.Item onClick={() => void copy(r.id)}>{t('copyId')}</Menu.Item>
           {r.owner === me.hat.agency && may(known.kind, 'erase') && (
             <Menu.Item color="red" onClick={() => setErasing(true)}>
               {known.words.command('erase')}

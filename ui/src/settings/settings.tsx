@@ -113,7 +113,7 @@ function PurposeCard() {
     <section className="card stack">
       <div>
         <h2>{t('settings.purpose')}</h2>
-        <p className="mut">{t('purpose.words')}</p>
+        <p className="mut">{t('settings.purpose.words')}</p>
       </div>
       {error !== undefined && <Banner tone="bad">{said(error)}</Banner>}
       {force ? (

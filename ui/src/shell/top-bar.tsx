@@ -26,7 +26,7 @@ export function TopBar({ find, keys }: { find: () => void; keys: () => void }) {
       <Brand />
       {me.demo && <span className="demo-tag">DEMO</span>}
       <Hat me={me} />
-      <button className="plain top-find" onClick={find} aria-label={t('search')}>
+      <button className="plain top-find" onClick={find} aria-label={`${t('search.hint')} Ctrl K`}>
         <span>
           <Icon name="search" />
           <span>{t('search.hint')}</span>
@@ -52,7 +52,7 @@ function Hat({ me }: { me: SignedIn }) {
   return (
     <Menu position="bottom-start">
       <Menu.Target>
-        <button className="plain top-hat" aria-label={`${t('hat')}: ${me.hat.name}`}>
+        <button className="plain top-hat" aria-label={`${t('hat')}: ${me.hat.name} · ${roleWord(me)}`}>
           {words}
           <Icon name="down" size={14} />
         </button>

@@ -1,5 +1,5 @@
 import { Button, PasswordInput, TextInput } from '@mantine/core';
-import { useState, type FormEvent } from 'react';
+import { useEffect, useState, type FormEvent } from 'react';
 import { Problem } from '../api/client';
 import { useSessionActs } from '../api/session';
 import type { DemoCard, SignedOut } from '../api/types';
@@ -19,6 +19,9 @@ export default function SignIn({ session }: { session: SignedOut }) {
   const given = query.get('error');
   const [error, setError] = useState<unknown>(() => (given ? new Problem(0, given, query.get('detail') ?? '', '', [], 0) : undefined));
   const [busy, setBusy] = useState(false);
+
+  // While somebody types, the screens behind the door come.
+  useEffect(() => void import('../shell/shell').catch(() => undefined), []);
 
   async function attempt(run: () => Promise<void>) {
     setBusy(true);
