@@ -18,6 +18,7 @@ import (
 
 type agencyCmd struct {
 	Add  agencyAddCmd  `cmd:"" help:"Add an agency."`
+	Set  agencySetCmd  `cmd:"" help:"Change an agency's name, contact or communities."`
 	List agencyListCmd `cmd:"" help:"List the agencies."`
 }
 
@@ -38,6 +39,30 @@ func (c *agencyAddCmd) Run(ctx context.Context) error {
 			return err
 		}
 		fmt.Printf("added %s, %s\n", a.ID, a.Name)
+		return nil
+	})
+}
+
+type agencySetCmd struct {
+	ID string `arg:"" help:"The agency."`
+	dataFlag
+	Name      *string  `help:"As people say it."`
+	Contact   *string  `help:"How a person reaches it."`
+	Community []string `help:"All the communities that it belongs to from now on." placeholder:"@NAME"`
+	Alone     bool     `help:"It belongs to no community any more."`
+}
+
+func (c *agencySetCmd) Run(ctx context.Context) error {
+	return c.with(ctx, func(n *node.Node) error {
+		change := account.AgencyChange{Name: c.Name, Contact: c.Contact}
+		if c.Alone || len(c.Community) > 0 {
+			change.Communities = &c.Community
+		}
+		a, err := n.Accounts.UpdateAgency(ctx, account.Node, c.ID, change)
+		if err != nil {
+			return err
+		}
+		fmt.Printf("%s, %s, in: %s\n", a.ID, a.Name, strings.Join(a.Communities, " "))
 		return nil
 	})
 }
