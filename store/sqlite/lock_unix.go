@@ -21,5 +21,11 @@ func (db *DB) takeLock() error {
 		return e
 	}
 	db.lock = f
-	return nil
+	// Made here, so that nobody but the node's user can read it, nor the log that
+	// takes its rights from it.
+	c, err := os.OpenFile(db.path, os.O_CREATE|os.O_RDONLY, 0o600)
+	if err != nil {
+		return &record.Error{Code: record.Unavailable, Op: "store.open", Message: "the data folder cannot be written: " + err.Error()}
+	}
+	return c.Close()
 }
