@@ -340,20 +340,35 @@ func typeName(t reflect.Type) string {
 
 // guess offers the field that the writer may have meant.
 func (s *schema) guess(name string) string {
-	best, at := 3, ""
+	var first []string
 	for _, f := range s.fields {
-		first, _, _ := strings.Cut(f.Path, ".")
-		if d := distance(strings.ToLower(name), first); d < best {
-			best, at = d, first
-		}
+		member, _, _ := strings.Cut(f.Path, ".")
+		first = append(first, member)
 	}
-	if at == "" {
-		return ""
+	if near := Nearest(name, first, strings.ToLower); near != "" {
+		return fmt.Sprintf("; did you mean %q?", near)
 	}
-	return fmt.Sprintf("; did you mean %q?", at)
+	return ""
 }
 
+// Nearest returns the known name that the writer of name may have meant, "" when
+// none is within two letters. fold makes names comparable.
+func Nearest(name string, known []string, fold func(string) string) string {
+	best, at := 3, ""
+	name = fold(name)
+	for _, k := range known {
+		if d := distance(name, fold(k)); d < best && d < len(name) {
+			best, at = d, k
+		}
+	}
+	return at
+}
+
+// distance is Levenshtein's, and large for lengths that differ much.
 func distance(a, b string) int {
+	if len(a)-len(b) > 3 || len(b)-len(a) > 3 {
+		return 9
+	}
 	row := make([]int, len(b)+1)
 	for j := range row {
 		row[j] = j

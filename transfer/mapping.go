@@ -12,6 +12,7 @@ import (
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
 
+	"konbit/desk"
 	"konbit/record"
 )
 
@@ -515,38 +516,7 @@ func (p *yamlReader) source(n ast.Node, path string, bare int) *Source {
 var readings = []string{"text", "integer", "number", "flag", "time"}
 
 // nearest returns the name that the writer may have meant, "" when none is near.
-func nearest(name string, known []string) string {
-	best, at := 3, ""
-	f := fold(name)
-	for _, k := range known {
-		if d := distance(f, fold(k)); d < best && d < len(f) {
-			best, at = d, k
-		}
-	}
-	return at
-}
-
-func distance(a, b string) int {
-	if len(a)-len(b) > 3 || len(b)-len(a) > 3 {
-		return 9
-	}
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		prev := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := 1
-			if a[i] == b[j] {
-				cost = 0
-			}
-			prev, row[j+1] = row[j+1], min(row[j+1]+1, row[j]+1, prev+cost)
-		}
-	}
-	return row[len(b)]
-}
+func nearest(name string, known []string) string { return desk.Nearest(name, known, fold) }
 
 // short cuts a text to what a message can show.
 func short(s string) string {
