@@ -6,6 +6,7 @@ import type { Agency } from '../api/types';
 import { agenciesQuery } from '../form/marking-edit';
 import { t } from '../i18n';
 import { Banner, Failure, said, Waiting } from '../part/notice';
+import { Table } from '../part/table';
 import { wrongAt } from '../part/wrong';
 
 export function Agencies() {
@@ -21,37 +22,24 @@ export function Agencies() {
           {t('agency.add')}
         </Button>
       </div>
-      <div className="table-wrap">
-        <table className="table">
-          <thead>
-            <tr>
-              <th>{t('name')}</th>
-              <th>{t('country')}</th>
-              <th>{t('communities')}</th>
-              <th>{t('contact')}</th>
-              <th />
-            </tr>
-          </thead>
-          <tbody>
-            {data.map((a) => (
-              <tr key={a.id}>
-                <td>
-                  <b style={{ fontWeight: 600 }}>{a.name}</b> {a.local && <span className="caveat">{t('agency.local')}</span>}
-                  <div className="mut">{a.id}</div>
-                </td>
-                <td>{a.country}</td>
-                <td>{a.communities?.join(', ')}</td>
-                <td>{a.contact}</td>
-                <td className="num">
-                  <Button size="compact-xs" variant="default" onClick={() => setOpen(a)}>
-                    {t('change')}
-                  </Button>
-                </td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </div>
+      <Table heads={[t('name'), t('country'), t('communities'), t('contact'), '']}>
+        {data.map((a) => (
+          <tr key={a.id}>
+            <td>
+              <b style={{ fontWeight: 600 }}>{a.name}</b> {a.local && <span className="caveat">{t('agency.local')}</span>}
+              <div className="mut">{a.id}</div>
+            </td>
+            <td>{a.country}</td>
+            <td>{a.communities?.join(', ')}</td>
+            <td>{a.contact}</td>
+            <td className="num">
+              <Button size="compact-xs" variant="default" onClick={() => setOpen(a)}>
+                {t('change')}
+              </Button>
+            </td>
+          </tr>
+        ))}
+      </Table>
       {open && <AgencyForm agency={open === 'new' ? undefined : open} known={[...new Set(data.flatMap((a) => a.communities ?? []))]} close={() => setOpen(undefined)} />}
     </section>
   );

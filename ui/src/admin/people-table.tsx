@@ -6,6 +6,7 @@ import type { Person } from '../api/types';
 import { t } from '../i18n';
 import { caveatWord } from '../part/marking';
 import { Failure, Waiting } from '../part/notice';
+import { Table } from '../part/table';
 import { Ago } from '../part/time';
 import { PersonForm } from './person-form';
 
@@ -28,46 +29,33 @@ export function PeopleTable() {
           {t('person.add')}
         </Button>
       </div>
-      <div className="table-wrap">
-        <table className="table">
-          <thead>
-            <tr>
-              <th>{t('name')}</th>
-              <th>{t('roles')}</th>
-              <th>{t('clearances')}</th>
-              <th>{t('lastSeen')}</th>
-              <th />
-            </tr>
-          </thead>
-          <tbody>
-            {shown.map((p) => (
-              <tr key={p.id} style={p.disabled ? { opacity: 0.6 } : undefined}>
-                <td>
-                  <b style={{ fontWeight: 600 }}>{p.name}</b> {p.disabled && <span className="caveat">{t('disabled')}</span>}
-                  <div className="mut">{p.id}</div>
-                </td>
-                <td>
-                  {p.grants?.map((g) => (
-                    <div key={`${g.agency} ${g.desk} ${g.role}`}>
-                      {t(`role.${g.role}`)}{' '}
-                      <span className="mut">
-                        {g.agency} · {g.desk === '*' ? t('desk.all') : g.desk}
-                      </span>
-                    </div>
-                  ))}
-                </td>
-                <td>{p.clearances?.map(caveatWord).join(', ')}</td>
-                <td className="mut">{p.lastSeen ? <Ago iso={p.lastSeen} /> : '–'}</td>
-                <td className="num">
-                  <Button size="compact-xs" variant="default" onClick={() => setOpen(p)}>
-                    {t('change')}
-                  </Button>
-                </td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </div>
+      <Table heads={[t('name'), t('roles'), t('clearances'), t('lastSeen'), '']}>
+        {shown.map((p) => (
+          <tr key={p.id} style={p.disabled ? { opacity: 0.6 } : undefined}>
+            <td>
+              <b style={{ fontWeight: 600 }}>{p.name}</b> {p.disabled && <span className="caveat">{t('disabled')}</span>}
+              <div className="mut">{p.id}</div>
+            </td>
+            <td>
+              {p.grants?.map((g) => (
+                <div key={`${g.agency} ${g.desk} ${g.role}`}>
+                  {t(`role.${g.role}`)}{' '}
+                  <span className="mut">
+                    {g.agency} · {g.desk === '*' ? t('desk.all') : g.desk}
+                  </span>
+                </div>
+              ))}
+            </td>
+            <td>{p.clearances?.map(caveatWord).join(', ')}</td>
+            <td className="mut">{p.lastSeen ? <Ago iso={p.lastSeen} /> : '–'}</td>
+            <td className="num">
+              <Button size="compact-xs" variant="default" onClick={() => setOpen(p)}>
+                {t('change')}
+              </Button>
+            </td>
+          </tr>
+        ))}
+      </Table>
       {open && <PersonForm person={open === 'new' ? undefined : open} close={() => setOpen(undefined)} />}
     </section>
   );

@@ -6,6 +6,7 @@ import type { Token } from '../api/types';
 import { t } from '../i18n';
 import { dayTime } from '../i18n/time';
 import { Banner, Failure, said, Waiting } from '../part/notice';
+import { Table } from '../part/table';
 import { Ago } from '../part/time';
 import { wrongAt } from '../part/wrong';
 import { Secret } from './secret';
@@ -33,36 +34,22 @@ export function Tokens() {
       </div>
       {gone !== undefined && <Banner tone="bad">{said(gone)}</Banner>}
       {data.length > 0 && (
-        <div className="table-wrap">
-          <table className="table">
-            <thead>
-              <tr>
-                <th>{t('name')}</th>
-                <th>{t('person')}</th>
-                <th>{t('token.scopes')}</th>
-                <th>{t('marking.expires')}</th>
-                <th>{t('lastSeen')}</th>
-                <th />
-              </tr>
-            </thead>
-            <tbody>
-              {data.map((k) => (
-                <tr key={k.id}>
-                  <td>{k.name}</td>
-                  <td>{k.person}</td>
-                  <td>{k.scopes?.map((s) => scopeWord(s)).join(', ')}</td>
-                  <td>{k.expires ? dayTime(k.expires) : '–'}</td>
-                  <td className="mut">{k.lastUsed ? <Ago iso={k.lastUsed} /> : '–'}</td>
-                  <td className="num">
-                    <Button size="compact-xs" variant="default" onClick={() => void revoke(k.id)}>
-                      {t('token.revoke')}
-                    </Button>
-                  </td>
-                </tr>
-              ))}
-            </tbody>
-          </table>
-        </div>
+        <Table heads={[t('name'), t('person'), t('token.scopes'), t('marking.expires'), t('lastSeen'), '']}>
+          {data.map((k) => (
+            <tr key={k.id}>
+              <td>{k.name}</td>
+              <td>{k.person}</td>
+              <td>{k.scopes?.map((s) => scopeWord(s)).join(', ')}</td>
+              <td>{k.expires ? dayTime(k.expires) : '–'}</td>
+              <td className="mut">{k.lastUsed ? <Ago iso={k.lastUsed} /> : '–'}</td>
+              <td className="num">
+                <Button size="compact-xs" variant="default" onClick={() => void revoke(k.id)}>
+                  {t('token.revoke')}
+                </Button>
+              </td>
+            </tr>
+          ))}
+        </Table>
       )}
       {making && <TokenForm close={() => setMaking(false)} />}
     </section>
