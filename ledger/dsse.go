@@ -129,3 +129,14 @@ func decodeBase64(s string) ([]byte, error) {
 	}
 	return b, nil
 }
+
+// SignAs is Sign for another payload type, so that no signature can pass for one of another sort.
+func SignAs(priv ed25519.PrivateKey, payloadType string, payload []byte) []byte {
+	return ed25519.Sign(priv, appendPAE(nil, payloadType, payload))
+}
+
+// VerifyAs reports whether sig is what SignAs returns for the private half of pub. A key of the wrong length verifies
+// nothing.
+func VerifyAs(pub ed25519.PublicKey, payloadType string, payload, sig []byte) bool {
+	return len(pub) == ed25519.PublicKeySize && len(sig) == ed25519.SignatureSize && ed25519.Verify(pub, appendPAE(nil, payloadType, payload), sig)
+}
