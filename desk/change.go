@@ -107,7 +107,20 @@ type Reaction struct {
 	Kind    string        // the kind whose changes it watches
 	Command string        // the command, "" for all
 	After   time.Duration // wait this long, then look at the record as it is then
-	Do      func(Event) ([]Order, error)
+
+	// At waits until a time that the record names, zero for never, and then looks
+	// at it as it is then; instead of After. After a restart only records in an
+	// open state are waited for.
+	At func(*record.Record) time.Time
+
+	// Foreign looks at records of every agency, so that an answer may move on what
+	// it answers: Kind answers other records, and the orders are given to the record
+	// that the answer links to, for that record's owner, and to no other. They count
+	// only when the owner serves from this node and may see the answer, and the
+	// answer's agency may give it. Find is nil.
+	Foreign bool
+
+	Do func(Event) ([]Order, error)
 }
 
 // Event is a change that a Reaction looks at.

@@ -100,9 +100,14 @@ type Kind struct {
 	Open     []string      // states that a board shows first: not yet done with
 	Flags    []string      // header flags that its handlers set
 
+	Answers   *Answers // it answers other records; nil: it does not
+	Address   *Address // each record is addressed to one agency; nil: it is not
+	Automatic []string // commands that only reactions give
+
 	schema   *schema
 	handlers map[string]handler
 	guards   []func(body any) []string
+	urgent   []func(body any) bool // see urgent.go
 }
 
 // Section groups fields of the form under a label "section.NAME".
@@ -263,7 +268,7 @@ func (k *Kind) check() error {
 	if k.Keep <= 0 {
 		return fmt.Errorf("say how long it is kept: KeepYears")
 	}
-	return nil
+	return k.checkAnswers()
 }
 
 // HeaderFields are the header members that columns and sections may name.
@@ -378,9 +383,12 @@ func NewSet(desks ...*Desk) (*Set, error) {
 			if s.kinds[r.Kind] == nil {
 				return nil, fmt.Errorf("desk %q reacts to unknown kind %q", d.Name, r.Kind)
 			}
+			if r.Foreign && s.kinds[r.Kind].Answers == nil {
+				return nil, fmt.Errorf("desk %q: reaction %q is foreign, and %q answers nothing", d.Name, r.Name, r.Kind)
+			}
 		}
 	}
-	return s, nil
+	return s, s.checkAnswers()
 }
 
 // Kind returns the kind of that name, nil when there is none.

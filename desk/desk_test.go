@@ -54,6 +54,11 @@ type body struct {
 	} `json:"source,omitzero"`
 	People []inner `json:"people,omitempty" max:"2"`
 	Groups []group `json:"groups,omitempty"`
+	Named  []struct {
+		Sort colour `json:"sort"`
+		Text string `json:"text" max:"30" identifier:"@sort"`
+	} `json:"named,omitempty"`
+	Radio string `json:"radio,omitempty" max:"30" identifier:"call-sign"`
 	//lint:ignore U1000 an unexported field must be no member of the schema
 	hidden int
 }
@@ -230,6 +235,38 @@ func TestSchemaSaysWhatDecodeChecks(t *testing.T) {
 	}
 }
 
+func TestIdentifiersAreFoundInFieldsAndRows(t *testing.T) {
+	k := kind(Columns("title"))
+	v, _, f := k.Decode([]byte(`{"title":"x","need":0,"radio":"HH 2B","named":[{"sort":"red","text":"A 1"},{"sort":"green","text":"B 2"}]}`))
+	if len(f) > 0 {
+		t.Fatal(f)
+	}
+	want := []record.Identifier{{Type: "red", Value: "A 1"}, {Type: "green", Value: "B 2"}, {Type: "call-sign", Value: "HH 2B"}}
+	if diff := cmp.Diff(want, k.Index(&record.Record{}, v).Identifiers); diff != "" {
+		t.Error(diff)
+	}
+	if !k.Identifies() {
+		t.Error("the kind declares none")
+	}
+	d := &Desk{Name: "desk", Kinds: Kinds{k}, Files: nil}
+	var yaml strings.Builder
+	for _, key := range LabelKeys(d) {
+		fmt.Fprintf(&yaml, "%q: {ht: %[1]q, fr: f, es: e, en: n}\n", key)
+	}
+	d.Files = fstest.MapFS{"labels.yaml": {Data: []byte(yaml.String())}}
+	set, err := NewSet(d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var types []string
+	for _, a := range set.Asked() {
+		types = append(types, a.Type+" "+a.Label.HT)
+	}
+	if diff := cmp.Diff([]string{"red value.thing.named.sort.red", "green value.thing.named.sort.green", "call-sign field.thing.radio"}, types); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestDeclarationThatContradictsItselfIsRefused(t *testing.T) {
 	type loose struct {
 		Bare string
@@ -261,7 +298,19 @@ func TestDeclarationThatContradictsItselfIsRefused(t *testing.T) {
 		"no json name":         func() { KindOf[loose]("thing", flow, Allow{"shut": Operator}, KeepYears(1)) },
 		"a map":                func() { KindOf[odd]("thing", flow, Allow{"shut": Operator}, KeepYears(1)) },
 		"a bound":              func() { KindOf[badBound]("thing", flow, Allow{"shut": Operator}, KeepYears(1)) },
-		"not a struct":         func() { KindOf[string]("thing", flow, Allow{"shut": Operator}, KeepYears(1)) },
+		"an identifier of no sort": func() {
+			type loose struct {
+				ID string `json:"id" identifier:"@never"`
+			}
+			KindOf[loose]("thing", flow, Allow{"shut": Operator}, KeepYears(1))
+		},
+		"a number as identifier": func() {
+			type number struct {
+				N int `json:"n" identifier:"plate"`
+			}
+			KindOf[number]("thing", flow, Allow{"shut": Operator}, KeepYears(1))
+		},
+		"not a struct": func() { KindOf[string]("thing", flow, Allow{"shut": Operator}, KeepYears(1)) },
 	} {
 		func() {
 			defer func() {
@@ -359,7 +408,7 @@ func TestLabelsAreReadStrictlyAndAsked(t *testing.T) {
 		}
 		keys[k] = true
 	}
-	for _, k := range []string{"desk", "kind.thing", "kinds.thing", "state.thing.open", "command.thing.shut", "done.thing.create", "field.thing.source.note", "value.thing.hue.red", "section.thing.main", "flag.thing.odd"} {
+	for _, k := range []string{"desk", "kind.thing", "kinds.thing", "state.thing.open", "command.thing.shut", "done.thing.create", "field.thing.source.note", "value.thing.hue.red", "field.thing.people.age", "value.thing.people.hue.green", "section.thing.main", "flag.thing.odd"} {
 		if !keys[k] {
 			t.Errorf("%s is not asked for", k)
 		}

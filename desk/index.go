@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"konbit/record"
 )
@@ -16,6 +18,10 @@ type Index struct {
 	Text  []string          // found by words
 	IDs   []string          // found as a whole
 	Facet map[string]string // path -> value; several are joined by Sep
+
+	// Identifiers are the values of fields with the tag identifier, as they were
+	// written: package peer/question makes them comparable.
+	Identifiers []record.Identifier
 }
 
 // Sep stands between the values of a facet that has several. No value holds it,
@@ -39,6 +45,7 @@ func (k *Kind) Index(r *record.Record, body any) Index {
 		}
 		ix.Title = strings.Join(parts, " · ")
 	}
+	ix.Title = clip(ix.Title)
 	if r.Place != nil && r.Place.Words != "" {
 		ix.Text = append(ix.Text, r.Place.Words)
 	}
@@ -51,10 +58,33 @@ func (k *Kind) Index(r *record.Record, body any) Index {
 	return ix
 }
 
+// maxTitle bounds a title, in characters: a text of many lines may name a record.
+const maxTitle = 200
+
+func clip(s string) string {
+	n := 0
+	for i := range s {
+		if n++; n == maxTitle && utf8.RuneCountInString(s[i:]) > 1 {
+			return strings.TrimRightFunc(s[:i], unicode.IsSpace) + "…"
+		}
+	}
+	return s
+}
+
+// Text writes a field of the body as a short text, "" when there is none. body
+// is what Decode or Parse returned.
+func (k *Kind) Text(body any, path string) string {
+	f := k.Field(path)
+	if f == nil {
+		return ""
+	}
+	return show(reflect.ValueOf(body).Elem(), f)
+}
+
 func indexFields(v reflect.Value, fields []Field, ix *Index) {
 	for i := range fields {
 		f := &fields[i]
-		if f.Search == "" && !f.Facet && f.Type != "rows" {
+		if f.Search == "" && !f.Facet && f.Identifier == "" && f.Type != "rows" {
 			continue
 		}
 		if f.Type == "rows" {
@@ -67,6 +97,9 @@ func indexFields(v reflect.Value, fields []Field, ix *Index) {
 		s := show(v, f)
 		if s == "" {
 			continue
+		}
+		if typ := identifierType(v, f, fields); typ != "" {
+			ix.Identifiers = append(ix.Identifiers, record.Identifier{Type: record.IdentifierType(typ), Value: s})
 		}
 		switch f.Search {
 		case "title":
@@ -83,6 +116,69 @@ func indexFields(v reflect.Value, fields []Field, ix *Index) {
 			ix.facet(f.Path, values(v, f, s))
 		}
 	}
+}
+
+// identifierType returns what sort of identifier a field holds, "" when it is
+// none or the field that should say it is empty.
+func identifierType(v reflect.Value, f *Field, fields []Field) string {
+	at, ok := strings.CutPrefix(f.Identifier, "@")
+	if !ok {
+		return f.Identifier
+	}
+	for i := range fields {
+		if fields[i].Path == at {
+			return show(v, &fields[i])
+		}
+	}
+	return ""
+}
+
+// Asked is a sort of identifier that a kind declares, with its name for a person.
+type Asked struct {
+	Type  string `json:"type"`
+	Label Text   `json:"label"`
+}
+
+// Asked lists the sorts of identifiers that the kinds of the set declare, in
+// declared order.
+func (s *Set) Asked() []Asked {
+	var out []Asked
+	add := func(typ string, label Text) {
+		if !slices.ContainsFunc(out, func(a Asked) bool { return a.Type == typ }) {
+			out = append(out, Asked{typ, label})
+		}
+	}
+	var walk func(k *Kind, all []Field)
+	walk = func(k *Kind, all []Field) {
+		for _, f := range all {
+			walk(k, f.Fields)
+			at, tied := strings.CutPrefix(f.Identifier, "@")
+			switch {
+			case f.Identifier == "":
+			case !tied:
+				add(f.Identifier, s.words[k.Desk]["field."+k.Name+"."+f.Path])
+			default:
+				for _, o := range all {
+					for _, typ := range o.Enum {
+						if o.Path == at {
+							add(typ, s.words[k.Desk]["value."+k.Name+"."+at+"."+typ])
+						}
+					}
+				}
+			}
+		}
+	}
+	for _, name := range s.names {
+		walk(s.kinds[name], s.kinds[name].Fields())
+	}
+	return out
+}
+
+// Identifies reports whether the kind declares any identifier.
+func (k *Kind) Identifies() bool { return identifies(k.schema.fields) }
+
+func identifies(fields []Field) bool {
+	return slices.ContainsFunc(fields, func(f Field) bool { return f.Identifier != "" || identifies(f.Fields) })
 }
 
 func values(v reflect.Value, f *Field, shown string) []string {

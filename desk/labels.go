@@ -57,7 +57,7 @@ func ReadLabels(files fs.FS) (map[string]Text, error) {
 //	state.KIND.STATE            a state
 //	command.KIND.COMMAND        an act, as on a button ("Verify")
 //	done.KIND.COMMAND           the act in a timeline ("verified it")
-//	field.KIND.FIELD            a field; nested ones are joined by dots
+//	field.KIND.FIELD            a field; nested ones and those of rows are joined by dots
 //	value.KIND.FIELD.VALUE      a value of an enumerated field
 //	section.KIND.SECTION        a section of the form
 //	arg.KIND.COMMAND.FIELD      an argument of a command, enumerated values below it
@@ -72,12 +72,7 @@ func LabelKeys(d *Desk) []string {
 		for _, c := range k.Commands() {
 			keys = append(keys, "command."+k.Name+"."+c, "done."+k.Name+"."+c)
 		}
-		for _, f := range k.Fields() {
-			keys = append(keys, "field."+k.Name+"."+f.Path)
-			for _, v := range f.Enum {
-				keys = append(keys, "value."+k.Name+"."+f.Path+"."+v)
-			}
-		}
+		keys = append(keys, fieldKeys(k.Name, k.Fields())...)
 		for _, c := range k.Commands() {
 			for _, f := range k.Args(c) {
 				keys = append(keys, "arg."+k.Name+"."+c+"."+f.Path)
@@ -92,6 +87,18 @@ func LabelKeys(d *Desk) []string {
 		for _, s := range k.Sections {
 			keys = append(keys, "section."+k.Name+"."+s.Name)
 		}
+	}
+	return keys
+}
+
+func fieldKeys(kind string, fields []Field) []string {
+	var keys []string
+	for _, f := range fields {
+		keys = append(keys, "field."+kind+"."+f.Path)
+		for _, v := range f.Enum {
+			keys = append(keys, "value."+kind+"."+f.Path+"."+v)
+		}
+		keys = append(keys, fieldKeys(kind, f.Fields)...)
 	}
 	return keys
 }

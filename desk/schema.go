@@ -29,7 +29,14 @@ import (
 //	chart:"people"          drawn over time, with this unit
 //	map:"fill"              colours its area on a map
 //	unit:"people"           shown behind the number
-//	widget:"lines"          a text of several lines
+//	widget:"lines"          a text of several lines; "agency": an agency of the
+//	                        directory; "field": a field of the answered record
+//	identifier:"telephone"  names a thing or a person as others know it, too: other
+//	                        nodes may ask whether anything is held about it, see
+//	                        package peer/question; "@type": of the sort that the
+//	                        member "type" beside it says
+//	when:"outcome=part|no"  asked for, and required, when that field of the body
+//	                        before it has one of these values
 //
 // A string type with a method Values() []string is enumerated, in that order;
 // where the order means rank it is from least to most.
@@ -47,7 +54,12 @@ type Field struct {
 	Map      string   `json:"map,omitempty"`
 	Unit     string   `json:"unit,omitempty"`
 	Widget   string   `json:"widget,omitempty"`
+	When     string   `json:"when,omitempty"`
 	Fields   []Field  `json:"fields,omitempty"` // of rows
+
+	// Identifier is the sort of identifier that a text is, or "@" and the path of
+	// the enumerated field that says it.
+	Identifier string `json:"identifier,omitempty"`
 
 	index   []int
 	pointer bool
@@ -73,6 +85,7 @@ func schemaOf[T any](name string) *schema {
 	}
 	s := &schema{typ: t}
 	s.fields = fieldsOf(t, "", nil)
+	tieIdentifiers(t, s.fields)
 	s.json = objectSchema(s.fields)
 	return s
 }
@@ -105,8 +118,9 @@ func fieldsOf(t reflect.Type, prefix string, index []int) []Field {
 		f := Field{
 			Path: path, index: idx, Pattern: sf.Tag.Get("pattern"), Search: sf.Tag.Get("search"),
 			Facet: sf.Tag.Get("facet") == "true", Chart: sf.Tag.Get("chart"), Map: sf.Tag.Get("map"),
-			Unit: sf.Tag.Get("unit"), Widget: sf.Tag.Get("widget"),
-			Required: !strings.Contains(opts, "omit"),
+			Unit: sf.Tag.Get("unit"), Widget: sf.Tag.Get("widget"), When: sf.Tag.Get("when"),
+			Identifier: sf.Tag.Get("identifier"),
+			Required:   !strings.Contains(opts, "omit"),
 		}
 		if ft.Kind() == reflect.Pointer {
 			f.pointer = true
@@ -155,9 +169,58 @@ func fieldsOf(t reflect.Type, prefix string, index []int) []Field {
 		default:
 			panic(fmt.Sprintf("desk: %v.%s has type %v, which a body cannot hold", t, sf.Name, ft))
 		}
+		if f.When != "" && !asked(&f, out) {
+			panic(fmt.Sprintf("desk: %v.%s: when:%q names no enumerated field before it", t, sf.Name, f.When))
+		}
 		out = append(out, f)
 	}
 	return out
+}
+
+// asked reports whether f depends on one of the fields before it, with values
+// that it has. Only fields of the body itself do, not those of its parts.
+func asked(f *Field, before []Field) bool {
+	on, values := f.Needs()
+	for _, b := range before {
+		if b.Path == on && !f.Required && !strings.Contains(f.Path, ".") {
+			return !slices.ContainsFunc(values, func(v string) bool { return !slices.Contains(b.Enum, v) })
+		}
+	}
+	return false
+}
+
+// Needs returns the field on which f depends, and the values with which f is
+// required; "" when it depends on none.
+func (f *Field) Needs() (path string, values []string) {
+	path, list, ok := strings.Cut(f.When, "=")
+	if !ok {
+		return "", nil
+	}
+	return path, strings.Split(list, "|")
+}
+
+// tieIdentifiers makes "@type" the path of the field that it names, and panics
+// when there is none, or when what is tagged is no text.
+func tieIdentifiers(t reflect.Type, fields []Field) {
+	for i := range fields {
+		f := &fields[i]
+		tieIdentifiers(t, f.Fields)
+		if f.Identifier == "" {
+			continue
+		}
+		if f.Type != "text" || f.Enum != nil {
+			panic(fmt.Sprintf("desk: %v: %s is tagged as an identifier and is no free text", t, f.Path))
+		}
+		name, ok := strings.CutPrefix(f.Identifier, "@")
+		if !ok {
+			continue
+		}
+		at := f.Path[:strings.LastIndexByte(f.Path, '.')+1] + name
+		if !slices.ContainsFunc(fields, func(o Field) bool { return o.Path == at && o.Type == "text" && o.Enum != nil }) {
+			panic(fmt.Sprintf("desk: %v: %s is an identifier of the sort that %s says, which is no enumerated text", t, f.Path, at))
+		}
+		f.Identifier = "@" + at
+	}
 }
 
 func number(sf reflect.StructField, tag string) *float64 {
@@ -392,15 +455,20 @@ func check(v reflect.Value, fields []Field, at string, f *record.Fields) {
 		fd := &fields[i]
 		fv := v.FieldByIndex(fd.index)
 		path := at + "." + fd.Path
+		required := fd.Required
+		if on, values := fd.Needs(); on != "" {
+			i := slices.IndexFunc(fields, func(o Field) bool { return o.Path == on })
+			required = slices.Contains(values, show(v, &fields[i]))
+		}
 		if fd.pointer {
 			if fv.IsNil() {
-				if fd.Required {
+				if required {
 					f.Add(path, "required", "is required")
 				}
 				continue
 			}
 			fv = fv.Elem()
-		} else if fd.Required && fv.IsZero() {
+		} else if required && fv.IsZero() {
 			f.Add(path, "required", "is required")
 			continue
 		}
@@ -514,8 +582,18 @@ func below(f Field, prefix string) Field {
 
 func objectSchema(fields []Field) map[string]any {
 	root := map[string]any{"type": "object", "additionalProperties": false, "properties": map[string]any{}}
+	var when []any
 	for i := range fields {
 		put(root, strings.Split(fields[i].Path, "."), &fields[i])
+		if on, values := fields[i].Needs(); on != "" {
+			when = append(when, map[string]any{
+				"if":   map[string]any{"properties": map[string]any{on: map[string]any{"enum": values}}, "required": []string{on}},
+				"then": map[string]any{"required": []string{fields[i].Path}},
+			})
+		}
+	}
+	if when != nil {
+		root["allOf"] = when
 	}
 	return root
 }

@@ -3,6 +3,7 @@ package desktest
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -23,12 +24,19 @@ func object(t *rapid.T, prefix string, fields []desk.Field) map[string]any {
 	out := map[string]any{}
 	for i := range fields {
 		f := &fields[i]
-		if !f.Required && !rapid.Bool().Draw(t, "with "+f.Path) {
+		if !f.Required && !asked(f, out) && !rapid.Bool().Draw(t, "with "+f.Path) {
 			continue
 		}
 		put(out, strings.Split(strings.TrimPrefix(f.Path, prefix), "."), value(t, f))
 	}
 	return out
+}
+
+// asked reports whether the body so far makes f required.
+func asked(f *desk.Field, body map[string]any) bool {
+	on, values := f.Needs()
+	v, _ := body[on].(string)
+	return on != "" && slices.Contains(values, v)
 }
 
 func put(m map[string]any, path []string, v any) {
@@ -104,8 +112,11 @@ func text(t *rapid.T, f *desk.Field, most float64) string {
 		return rapid.StringMatching(f.Pattern).Draw(t, f.Path)
 	}
 	low := 0
+	if f.When != "" {
+		low = 1
+	}
 	if f.Type == "text" {
-		low = int(bound(f.Min, 0))
+		low = max(low, int(bound(f.Min, 0)))
 	}
 	if f.Required {
 		low = max(low, 1)
@@ -240,11 +251,12 @@ func remove(m map[string]any, path []string) {
 	delete(m, path[0])
 }
 
-// example is one valid body, the same every time: each required field and no other.
+// example is one valid body, the same every time: each field that is required or
+// asked for, and no other.
 func example(k *desk.Kind) map[string]any {
 	m := Bodies(k).Example(1)
 	for _, f := range k.Fields() {
-		if !f.Required {
+		if !f.Required && !asked(&f, m) {
 			remove(m, strings.Split(f.Path, "."))
 		}
 	}

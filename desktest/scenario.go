@@ -17,7 +17,7 @@ import (
 // Play runs one scenario: a txtar archive whose comment is the script and whose
 // files are bodies. A line is one step; "#" begins a remark.
 //
-//	new NAME KIND FILE           make a record with the body in FILE
+//	new NAME KIND FILE [OTHER]   make a record with the body in FILE, as an answer to OTHER
 //	edit NAME FILE               replace its body
 //	do NAME COMMAND [ARGS]       give a command; ARGS is JSON, "$NAME" an identifier
 //	refuse CODE STEP...          the step is refused with this code (record.Code)
@@ -84,7 +84,7 @@ type house struct {
 type timer struct {
 	at   time.Time
 	name string
-	do   func(desk.Event) ([]desk.Order, error)
+	desk.Reaction
 }
 
 func (h *house) step(line string) error {
@@ -140,23 +140,35 @@ func (h *house) act(verb, rest string) error {
 		if h.records[name] != nil {
 			return fmt.Errorf("%q is there already", name)
 		}
-		return h.command(name, desk.Create, first, rest, h.role)
+		file, other := word(rest)
+		return h.command(give{record: name, command: desk.Create, kind: first, input: file, answers: other, role: h.role, agency: h.agency})
 	case "edit":
-		return h.command(name, desk.Edit, "", first, h.role)
+		return h.command(give{record: name, command: desk.Edit, input: first, role: h.role, agency: h.agency})
 	case "do":
 		for n, r := range h.records {
 			rest = strings.ReplaceAll(rest, `"$`+n+`"`, `"`+r.ID.String()+`"`)
 		}
-		return h.command(name, first, "", rest, h.role)
+		return h.command(give{record: name, command: first, input: rest, role: h.role, agency: h.agency})
 	}
 	return fmt.Errorf("no such act: %q", verb)
 }
 
-// command does what intake does, as far as a desk has a part in it. input is a
-// file's name for create and edit, else the arguments.
-func (h *house) command(name, command, kind, input string, role desk.Role) error {
+// give is one command: to whom, what, and for which agency.
+type give struct {
+	record, command string
+	kind            string // of create
+	input           string // a file's name for create and edit, else the arguments
+	answers         string // of create: the record that it answers
+	role            desk.Role
+	agency          string
+	automatic       bool
+}
+
+// command does what intake does, as far as a desk has a part in it.
+func (h *house) command(g give) error {
+	name, command, kind, input := g.record, g.command, g.kind, g.input
 	r := &record.Record{Header: record.Header{
-		ID: record.NewID(h.now), Kind: kind, Owner: h.agency, Observed: h.now, Created: h.now,
+		ID: record.NewID(h.now), Kind: kind, Owner: g.agency, Observed: h.now, Created: h.now,
 		Marking: record.Marking{TLP: record.Amber},
 	}}
 	if command != desk.Create {
@@ -170,11 +182,14 @@ func (h *house) command(name, command, kind, input string, role desk.Role) error
 		return fmt.Errorf("there is no kind %q", r.Kind)
 	}
 	op := k.Name + "." + command
-	who := policy.Reader{Person: h.agency + "/ana", Agency: h.agency, Roles: map[string][]desk.Role{"*": {role}}}
+	who := policy.Reader{Person: g.agency + "/ana", Agency: g.agency, Roles: map[string][]desk.Role{"*": {g.role}}}
 	if err := who.May(k, command); err != nil {
 		return err
 	}
-	if r.Owner != h.agency {
+	if slices.Contains(k.Automatic, command) && !g.automatic {
+		return record.Errorf(record.Denied, op, "nobody gives this command: it follows from something")
+	}
+	if r.Owner != g.agency {
 		return record.Errorf(record.Denied, op, "it belongs to %s", r.Owner)
 	}
 	from := r.State
@@ -196,8 +211,13 @@ func (h *house) command(name, command, kind, input string, role desk.Role) error
 		r.Body = canon
 		r.Marking.Caveats = append(r.Marking.Caveats, k.CaveatsFor(body)...)
 		r.Marking.Normalize()
+		if command == desk.Create {
+			if err := h.answer(k, r, g.answers); err != nil {
+				return err
+			}
+		}
 	default:
-		acting := &desk.Acting{Now: h.now, Actor: who.Person, Agency: h.agency, From: from, Record: r, Get: h.get}
+		acting := &desk.Acting{Now: h.now, Actor: who.Person, Agency: g.agency, From: from, Record: r, Get: h.get}
 		if err := k.Run(command, acting, json.RawMessage(input)); err != nil {
 			return err
 		}
@@ -213,11 +233,33 @@ func (h *house) command(name, command, kind, input string, role desk.Role) error
 	for _, d := range h.set.Desks {
 		for _, re := range d.Reactions {
 			if re.Kind == k.Name && (re.Command == "" || re.Command == command) {
-				h.due = append(h.due, timer{h.now.Add(re.After), name, re.Do})
+				at := h.now.Add(re.After)
+				if re.At != nil {
+					if at = re.At(r); at.IsZero() {
+						continue
+					}
+				}
+				h.due = append(h.due, timer{at, name, re})
 			}
 		}
 	}
 	return nil
+}
+
+// answer links a new record to what it answers, where its kind does that.
+func (h *house) answer(k *desk.Kind, r *record.Record, other string) error {
+	if other != "" {
+		to := h.records[other]
+		if to == nil || h.hidden[other] {
+			return record.Errorf(record.NotFound, k.Name, "there is no record %q", other)
+		}
+		r.Links = append(r.Links, record.Link{Rel: desk.RelAnswers, Kind: to.Kind, ID: to.ID})
+		if err := k.MayAnswer(h.set.Kind(to.Kind), to, r.Owner); err != nil {
+			return err
+		}
+	}
+	_, wrong := k.AnswerLink(r.Links)
+	return wrong.Err(k.Name + "." + desk.Create)
 }
 
 // settle runs the reactions that are due, and what follows from them.
@@ -232,25 +274,46 @@ func (h *house) settle() error {
 		}
 		t := h.due[i]
 		h.due = slices.Delete(h.due, i, i+1)
-		find := func(kind string, equal map[string]string) ([]*record.Record, error) {
-			return h.find(h.records[t.name].Owner, kind, equal)
-		}
-		orders, err := t.do(desk.Event{Now: h.now, Record: h.records[t.name].Clone(), Find: find})
-		if err != nil {
+		if err := h.react(t); err != nil {
 			return err
 		}
-		for _, o := range orders {
-			args := []byte("{}")
-			if o.Args != nil {
-				if args, err = json.Marshal(o.Args); err != nil {
-					return err
-				}
-			}
-			if err := h.command(h.name(o.ID), o.Command, "", string(args), desk.Supervisor); err != nil {
+	}
+}
+
+// react runs one reaction and gives its orders, of a foreign one for the owner
+// of the record that was answered.
+func (h *house) react(t timer) error {
+	r := h.records[t.name]
+	e := desk.Event{Now: h.now, Record: r.Clone()}
+	if !t.Foreign {
+		e.Find = func(kind string, equal map[string]string) ([]*record.Record, error) {
+			return h.find(r.Owner, kind, equal)
+		}
+	}
+	orders, err := t.Do(e)
+	if err != nil {
+		return err
+	}
+	for _, o := range orders {
+		args := []byte("{}")
+		if o.Args != nil {
+			if args, err = json.Marshal(o.Args); err != nil {
 				return err
 			}
 		}
+		g := give{record: h.name(o.ID), command: o.Command, input: string(args), role: desk.Supervisor, agency: r.Owner, automatic: true}
+		if t.Foreign {
+			to := h.records[g.record]
+			if link, _ := h.set.Kind(r.Kind).AnswerLink(r.Links); link == nil || to == nil || link.ID != to.ID {
+				return fmt.Errorf("%s orders %q for a record that the answer does not link to", t.Name, o.Command)
+			}
+			g.agency = to.Owner
+		}
+		if err := h.command(g); err != nil && !(t.Foreign && record.CodeOf(err) == record.Stale) {
+			return err
+		}
 	}
+	return nil
 }
 
 func (h *house) name(id record.ID) string {
