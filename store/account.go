@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"konbit/desk"
+	"konbit/ledger"
 )
 
 // Agency is an organisation that takes part.
@@ -18,6 +19,26 @@ type Agency struct {
 	Local       bool              `json:"local"`             // served by this node
 	PublicKey   ed25519.PublicKey `json:"key,omitempty"`     // what its signatures are checked with; may be empty when not Local
 	Created     time.Time         `json:"created"`
+
+	// What the exchange with other nodes knows of it.
+
+	Node    string               `json:"node,omitempty"`    // name of the node that serves it; "": ours when Local, otherwise not known
+	OldKeys []OldKey             `json:"oldKeys,omitempty"` // retired keys: what was recorded before Until counts
+	Joined  map[string]time.Time `json:"joined,omitempty"`  // community -> since when; absent: always. It gets nothing older
+}
+
+// KeyAt returns the key with which the agency signed a version that it recorded
+// at a time, nil when the key id names none that counted then.
+func (a *Agency) KeyAt(keyID string, at time.Time) ed25519.PublicKey {
+	if len(a.PublicKey) > 0 && ledger.KeyID(a.PublicKey) == keyID {
+		return a.PublicKey
+	}
+	for _, k := range a.OldKeys {
+		if at.Before(k.Until) && ledger.KeyID(k.Key) == keyID {
+			return k.Key
+		}
+	}
+	return nil
 }
 
 // Person is someone who may sign in. His own agency is the part of ID before the slash; he may hold grants in others

@@ -87,6 +87,7 @@ type Store interface {
 	Close() error
 
 	Accounts
+	Peers
 }
 
 // Batch is what one Commit writes.
@@ -111,6 +112,7 @@ type Item struct {
 type Row struct {
 	Row      int64 // 0: a new record
 	Record   *record.Record
+	Foreign  bool // of an agency that another node serves: the first version here may be any, later ones leave gaps, and one may be replaced by its equal
 	Title    string
 	Words    string            // folded words and tokens, blank-separated
 	Facet    map[string]string // path -> value; several are joined by "\x1f"
@@ -130,6 +132,7 @@ type Stored struct {
 	KeyID   string
 	Sig     []byte
 	Version int
+	Owner   string // agency; known of an erased one, too
 	At      time.Time
 }
 

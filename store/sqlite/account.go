@@ -3,6 +3,8 @@ package sqlite
 import (
 	"context"
 	"crypto/rand"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -55,16 +57,7 @@ func hashOf(st *sqlite.Stmt, col int) (h [32]byte) {
 	return h
 }
 
-// applyOps makes the changes, in order, in the transaction that c is in.
-func applyOps(c *sqlite.Conn, ops []store.Op) error {
-	for _, op := range ops {
-		if err := applyOp(c, op); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
+// applyOp makes one change of accounts in the transaction that c is in.
 func applyOp(c *sqlite.Conn, op store.Op) error {
 	switch op := op.(type) {
 	case store.PutAgency:
@@ -115,19 +108,27 @@ func applyOp(c *sqlite.Conn, op store.Op) error {
 	case store.DropCodes:
 		return exec(c, "DELETE FROM account_code WHERE person = ?", nil, op.Person)
 	}
-	return fmt.Errorf("sqlite: unknown change of accounts %T", op)
+	return fmt.Errorf("sqlite: unknown change %T", op)
 }
 
 func putAgency(c *sqlite.Conn, a *store.Agency) error {
-	if err := exec(c, "INSERT OR REPLACE INTO account_agency(id, name, country, contact, local, public_key, created) VALUES(?, ?, ?, ?, ?, ?, ?)",
-		nil, a.ID, a.Name, a.Country, a.Contact, a.Local, []byte(a.PublicKey), stamp(a.Created)); err != nil {
+	old := a.OldKeys
+	if old == nil {
+		old = []store.OldKey{}
+	}
+	keys, err := json.Marshal(old)
+	if err != nil {
+		return err
+	}
+	if err := exec(c, "INSERT OR REPLACE INTO account_agency(id, name, country, contact, local, public_key, created, node, old_keys) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)",
+		nil, a.ID, a.Name, a.Country, a.Contact, a.Local, []byte(a.PublicKey), stamp(a.Created), a.Node, string(keys)); err != nil {
 		return err
 	}
 	if err := exec(c, "DELETE FROM account_community WHERE agency = ?", nil, a.ID); err != nil {
 		return err
 	}
 	for _, m := range a.Communities {
-		if err := exec(c, "INSERT OR IGNORE INTO account_community(agency, community) VALUES(?, ?)", nil, a.ID, m); err != nil {
+		if err := exec(c, "INSERT OR IGNORE INTO account_community(agency, community, joined) VALUES(?, ?, ?)", nil, a.ID, m, stamp(a.Joined[m])); err != nil {
 			return err
 		}
 	}
@@ -184,19 +185,8 @@ func putCode(c *sqlite.Conn, k *store.Code) error {
 // People returns every agency and every person.
 func (db *DB) People(ctx context.Context) (agencies []store.Agency, people []store.Person, err error) {
 	err = db.Read(ctx, func(c *sqlite.Conn) error {
-		ai, pi := map[string]int{}, map[string]int{}
-		if err := exec(c, "SELECT id, name, country, contact, local, public_key, created FROM account_agency ORDER BY id", func(st *sqlite.Stmt) {
-			ai[st.ColumnText(0)] = len(agencies)
-			agencies = append(agencies, store.Agency{ID: st.ColumnText(0), Name: st.ColumnText(1), Country: st.ColumnText(2), Contact: st.ColumnText(3),
-				Communities: []string{}, Local: st.ColumnBool(4), PublicKey: bytesOf(st, 5), Created: moment(st, 6)})
-		}); err != nil {
-			return err
-		}
-		if err := exec(c, "SELECT agency, community FROM account_community ORDER BY agency, community", func(st *sqlite.Stmt) {
-			if i, ok := ai[st.ColumnText(0)]; ok {
-				agencies[i].Communities = append(agencies[i].Communities, st.ColumnText(1))
-			}
-		}); err != nil {
+		pi := map[string]int{}
+		if agencies, err = readAgencies(c); err != nil {
 			return err
 		}
 		if err := exec(c, "SELECT id, name, email, lang, theme, disabled, created FROM account_person ORDER BY id", func(st *sqlite.Stmt) {
@@ -220,6 +210,36 @@ func (db *DB) People(ctx context.Context) (agencies []store.Agency, people []sto
 		})
 	})
 	return agencies, people, err
+}
+
+func readAgencies(c *sqlite.Conn) (agencies []store.Agency, err error) {
+	at := map[string]int{}
+	var bad error
+	if err := exec(c, "SELECT id, name, country, contact, local, public_key, created, node, old_keys FROM account_agency ORDER BY id", func(st *sqlite.Stmt) {
+		at[st.ColumnText(0)] = len(agencies)
+		a := store.Agency{ID: st.ColumnText(0), Name: st.ColumnText(1), Country: st.ColumnText(2), Contact: st.ColumnText(3),
+			Communities: []string{}, Local: st.ColumnBool(4), PublicKey: bytesOf(st, 5), Created: moment(st, 6), Node: st.ColumnText(7)}
+		if old := st.ColumnText(8); old != "[]" {
+			bad = errors.Join(bad, json.Unmarshal([]byte(old), &a.OldKeys))
+		}
+		agencies = append(agencies, a)
+	}); err != nil || bad != nil {
+		return nil, errors.Join(err, bad)
+	}
+	return agencies, exec(c, "SELECT agency, community, joined FROM account_community ORDER BY agency, community", func(st *sqlite.Stmt) {
+		i, ok := at[st.ColumnText(0)]
+		if !ok {
+			return
+		}
+		a := &agencies[i]
+		a.Communities = append(a.Communities, st.ColumnText(1))
+		if t := moment(st, 2); !t.IsZero() {
+			if a.Joined == nil {
+				a.Joined = map[string]time.Time{}
+			}
+			a.Joined[st.ColumnText(1)] = t
+		}
+	})
 }
 
 // PersonStates returns what the directory does not hold, by person.

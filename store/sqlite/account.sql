@@ -8,12 +8,15 @@ CREATE TABLE IF NOT EXISTS account_agency (
   contact    TEXT NOT NULL,
   local      INTEGER NOT NULL,
   public_key BLOB,
-  created    INTEGER NOT NULL
+  created    INTEGER NOT NULL,
+  node       TEXT NOT NULL DEFAULT '',
+  old_keys   TEXT NOT NULL DEFAULT '[]' -- JSON: [{"key": base64, "until": time}]
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE IF NOT EXISTS account_community (
   agency    TEXT NOT NULL,
   community TEXT NOT NULL,
+  joined    INTEGER NOT NULL DEFAULT 0, -- since when; 0: always
   PRIMARY KEY (agency, community)
 ) STRICT, WITHOUT ROWID;
 

@@ -64,7 +64,7 @@ func (w *writing) forget() {
 	}
 }
 
-type zone struct{ lo, hi, newest int64 }
+type zone struct{ lo, hi, newest, oldest int64 }
 
 // writing is one batch on its way into the database.
 type writing struct {
@@ -87,15 +87,7 @@ func (w *writing) name(s string) int64 {
 type nameFailed struct{ error }
 
 func (w *writing) item(it *store.Item) (err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			f, ok := r.(nameFailed)
-			if !ok {
-				panic(r)
-			}
-			err = f.error
-		}
-	}()
+	defer failed(&err)
 	about, prev := about{}, int64(-1)
 	if !it.Erase.IsZero() {
 		if about, err = w.erase(it); err != nil {
@@ -111,7 +103,7 @@ func (w *writing) item(it *store.Item) (err error) {
 	if err := w.entry(it, about, prev); err != nil {
 		return err
 	}
-	return applyOps(w.c, it.Ops)
+	return w.apply(it.Ops)
 }
 
 // about says which record an entry concerns: by what an erased one was marked,
@@ -170,15 +162,14 @@ func (w *writing) row(it *store.Item) (prev int64, err error) {
 	if r.Marking, err = w.marking(rec.Owner, &rec.Marking); err != nil {
 		return 0, err
 	}
-	prev = -1
-	if rec.Version > 1 {
-		if prev, err = w.current(r); err != nil {
-			return 0, err
-		}
+	was, err := w.before(r)
+	if err != nil {
+		return 0, err
 	}
+	prev = was.entry
 	const columns = `kind, marking, state, version, entry, observed, recorded, expires, open, author, w, s, e, n, uncertainty, title, facet, id`
 	var st *sqlite.Stmt
-	if rec.Version == 1 {
+	if !was.there {
 		st = w.c.Prep(`INSERT INTO record(` + columns + `) VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18)`)
 	} else {
 		st = w.c.Prep(`UPDATE record SET (` + columns + `) = (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18) WHERE row = ?19`)
@@ -218,37 +209,55 @@ func (w *writing) row(it *store.Item) (prev int64, err error) {
 		}
 		return 0, err
 	}
-	if rec.Version == 1 {
+	if !was.there {
 		r.Row = w.c.LastInsertRowID()
+	}
+	if !was.there || was.erased {
 		w.more[w.name(rec.Kind)]++
 	}
 	w.zone(r.Row, rec.Observed.UnixMicro(), rec.Recorded.UnixMicro())
-	if err := w.found(r); err != nil {
+	if err := w.found(r, was.there); err != nil {
 		return 0, err
 	}
-	return prev, w.relations(r)
+	return prev, w.relations(r, was.there)
 }
 
-// current reads the row that is about to be replaced and checks that nothing
-// came between.
-func (w *writing) current(r *store.Row) (entry int64, err error) {
+// before is the row that a version is about to replace.
+type before struct {
+	there  bool
+	erased bool  // purged, of a foreign record; it comes back
+	entry  int64 // ledger position of its version, -1 for none
+}
+
+// before checks that nothing came between. Of our own records the version
+// follows the one that is there; of a foreign one it is as new or newer.
+func (w *writing) before(r *store.Row) (before, error) {
+	rec, none := r.Record, before{entry: -1}
+	if rec.Version == 1 && !r.Foreign {
+		return none, nil // should it be there nevertheless, the insert fails
+	}
 	st := w.c.Prep("SELECT row, version, entry, marking FROM record WHERE id = ?")
-	st.BindBytes(1, r.Record.ID[:])
+	st.BindBytes(1, rec.ID[:])
 	ok, err := st.Step()
 	defer st.Reset()
 	if err != nil {
-		return 0, err
+		return none, err
 	}
-	if !ok || st.ColumnInt(1) != r.Record.Version-1 {
-		return 0, record.Errorf(record.Conflict, "store.commit", "record %s has changed", r.Record.ID)
+	version := st.ColumnInt(1)
+	switch {
+	case r.Foreign && !ok:
+		return none, nil
+	case r.Foreign && version <= rec.Version || !r.Foreign && ok && version == rec.Version-1:
+		r.Row, r.Previous = st.ColumnInt64(0), st.ColumnInt64(3)
+		return before{there: true, erased: r.Previous == 0, entry: st.ColumnInt64(2)}, nil
 	}
-	r.Row, r.Previous = st.ColumnInt64(0), st.ColumnInt64(3)
-	return st.ColumnInt64(2), nil
+	return none, record.Errorf(record.Conflict, "store.commit", "record %s has changed", rec.ID)
 }
 
-func (w *writing) found(r *store.Row) error {
+// found writes the words of a version; replace says that there may be those of another.
+func (w *writing) found(r *store.Row, replace bool) error {
 	q := "INSERT INTO search(rowid, words) VALUES(?,?)"
-	if r.Record.Version > 1 {
+	if replace {
 		q = "INSERT OR REPLACE INTO search(rowid, words) VALUES(?,?)"
 	}
 	st := w.c.Prep(q)
@@ -257,8 +266,8 @@ func (w *writing) found(r *store.Row) error {
 	return run(st)
 }
 
-func (w *writing) relations(r *store.Row) error {
-	if r.Record.Version > 1 {
+func (w *writing) relations(r *store.Row, replace bool) error {
+	if replace {
 		// Attachments stay held until the record is erased: what an edit takes off
 		// the newest version is still part of an older one.
 		st := w.c.Prep("DELETE FROM link WHERE row = ?")
@@ -321,20 +330,22 @@ func (w *writing) marking(owner string, m *record.Marking) (int64, error) {
 func (w *writing) zone(row, observed, recorded int64) {
 	z := w.zones[row>>10]
 	if z == nil {
-		w.zones[row>>10] = &zone{observed, observed, recorded}
+		w.zones[row>>10] = &zone{observed, observed, recorded, recorded}
 		return
 	}
-	z.lo, z.hi, z.newest = min(z.lo, observed), max(z.hi, observed), max(z.newest, recorded)
+	z.lo, z.hi = min(z.lo, observed), max(z.hi, observed)
+	z.oldest, z.newest = min(z.oldest, recorded), max(z.newest, recorded)
 }
 
 func (w *writing) saveZones() error {
 	for block, z := range w.zones {
-		st := w.c.Prep(`INSERT INTO zone(block, lo, hi, newest) VALUES(?,?,?,?)
-			ON CONFLICT(block) DO UPDATE SET lo = min(lo, excluded.lo), hi = max(hi, excluded.hi), newest = max(newest, excluded.newest)`)
+		st := w.c.Prep(`INSERT INTO zone(block, lo, hi, newest, oldest) VALUES(?,?,?,?,?) ON CONFLICT(block) DO UPDATE
+			SET lo = min(lo, excluded.lo), hi = max(hi, excluded.hi), newest = max(newest, excluded.newest), oldest = min(oldest, excluded.oldest)`)
 		st.BindInt64(1, block)
 		st.BindInt64(2, z.lo)
 		st.BindInt64(3, z.hi)
 		st.BindInt64(4, z.newest)
+		st.BindInt64(5, z.oldest)
 		if err := run(st); err != nil {
 			return err
 		}

@@ -27,8 +27,12 @@ var schema string
 //go:embed account.sql
 var accountSchema string
 
-// version of the schema, kept in PRAGMA user_version. A newer file is refused.
-const version = 1
+//go:embed peer.sql
+var peerSchema string
+
+// version of the schema, kept in PRAGMA user_version. A newer file is refused, an
+// older one is upgraded when it is opened for writing.
+const version = 2
 
 // DB is an open database.
 type DB struct {
@@ -110,8 +114,8 @@ func OpenReadOnly(ctx context.Context, path string) (*DB, error) {
 		if err != nil {
 			return err
 		}
-		if v != version {
-			return fmt.Errorf("the file has schema %d, this konbit knows %d", v, version)
+		if err := sameSchema(path, v); err != nil {
+			return err
 		}
 		if err := db.loadNames(); err != nil {
 			return err
@@ -143,15 +147,10 @@ func (db *DB) open(ctx context.Context) (err error) {
 		return err
 	}
 	if v > version {
-		e := record.Errorf(record.Unavailable, "store.open", "%s was written by a newer konbit (schema %d, this one knows %d)", filepath.Base(db.path), v, version)
-		e.Hint = "install the newer konbit again, or restore the backup that was made before it"
-		return e
+		return sameSchema(db.path, v)
 	}
-	if v == 0 {
-		script := schema + accountSchema + fmt.Sprintf("\nINSERT INTO name(n, s) VALUES(%d, 'change');\nPRAGMA user_version = %d;", typeChange, version)
-		if err := sqlitex.ExecuteScript(db.writer, script, nil); err != nil {
-			return err
-		}
+	if err := upgrade(db.writer, v); err != nil {
+		return err
 	}
 	if err := db.loadNames(); err != nil {
 		return err
@@ -160,6 +159,47 @@ func (db *DB) open(ctx context.Context) (err error) {
 		return err
 	}
 	return db.openReaders()
+}
+
+// sameSchema says nil when this konbit can read a file of schema v as it is.
+func sameSchema(path string, v int) error {
+	switch {
+	case v > version:
+		e := record.Errorf(record.Unavailable, "store.open", "%s was written by a newer konbit (schema %d, this one knows %d)", filepath.Base(path), v, version)
+		e.Hint = "install the newer konbit again, or restore the backup that was made before it"
+		return e
+	case v < version:
+		e := record.Errorf(record.Unavailable, "store.open", "%s was written by an older konbit (schema %d, this one needs %d)", filepath.Base(path), v, version)
+		e.Hint = "start the node once with this konbit: it upgrades the file when it opens it"
+		return e
+	}
+	return nil
+}
+
+// upgrades lead from each schema to the next, in one transaction. The tables of
+// account.sql and schema.sql already have what the later ones add.
+var upgrades = []string{
+	0: schema + accountSchema + fmt.Sprintf("\nINSERT INTO name(n, s) VALUES(%d, 'change');\n", typeChange) + peerSchema,
+	1: `ALTER TABLE account_agency ADD COLUMN node TEXT NOT NULL DEFAULT '';
+		ALTER TABLE account_agency ADD COLUMN old_keys TEXT NOT NULL DEFAULT '[]';
+		ALTER TABLE account_community ADD COLUMN joined INTEGER NOT NULL DEFAULT 0;
+		ALTER TABLE zone ADD COLUMN oldest INTEGER NOT NULL DEFAULT 0;
+		UPDATE zone SET oldest = coalesce((SELECT min(recorded) FROM record WHERE row BETWEEN zone.block << 10 AND (zone.block << 10) + 1023), 0);
+		` + peerSchema,
+}
+
+// upgrade brings a file of schema v, 0 for a new one, to the schema of this konbit.
+func upgrade(c *sqlite.Conn, v int) error {
+	script := ""
+	switch v {
+	case version:
+		return nil
+	case 0:
+		script = upgrades[0]
+	default:
+		script = strings.Join(upgrades[v:], "\n")
+	}
+	return sqlitex.ExecuteScript(c, script+fmt.Sprintf("\nPRAGMA user_version = %d;", version), nil)
 }
 
 func (db *DB) openReaders() (err error) {

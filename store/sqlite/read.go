@@ -72,12 +72,12 @@ func (db *DB) Checkpoints(ctx context.Context, fn func(int64, []byte) error) err
 	})
 }
 
-const storedColumns = "r.row, e.seq, e.marking, e.content, e.keyid, e.sig, e.version, e.at"
+const storedColumns = "r.row, e.seq, e.marking, e.content, e.keyid, e.sig, e.version, e.at, e.agency"
 
 func (db *DB) scanStored(st *sqlite.Stmt) (*store.Stored, error) {
 	s := &store.Stored{
 		Row: st.ColumnInt64(0), Seq: st.ColumnInt64(1), Marking: st.ColumnInt64(2), Raw: blob(st, 3),
-		KeyID: db.nameOf(st.ColumnInt64(4)), Sig: blob(st, 5), Version: st.ColumnInt(6), At: micro(st.ColumnInt64(7)),
+		KeyID: db.nameOf(st.ColumnInt64(4)), Sig: blob(st, 5), Version: st.ColumnInt(6), At: micro(st.ColumnInt64(7)), Owner: db.nameOf(st.ColumnInt64(8)),
 	}
 	var err error
 	s.Record, err = decode(s.Raw)
@@ -130,7 +130,7 @@ func (db *DB) Versions(ctx context.Context, id record.ID) (out []*store.Stored, 
 			if err != nil {
 				return err
 			}
-			s := &store.Stored{Row: l.Row, Seq: l.Seq, Marking: l.Marking, Raw: l.Content, KeyID: l.KeyID, Sig: l.Sig, Version: l.Version, At: l.At}
+			s := &store.Stored{Row: l.Row, Seq: l.Seq, Marking: l.Marking, Raw: l.Content, KeyID: l.KeyID, Sig: l.Sig, Version: l.Version, Owner: l.Agency, At: l.At}
 			if s.Record, err = decode(s.Raw); err != nil {
 				return err
 			}
@@ -161,7 +161,6 @@ func (db *DB) Entries(ctx context.Context, from, to int64, fn func(*store.Logged
 	if to < 0 {
 		to = 1<<62 - 1
 	}
-	const chunk = 500 // so that a long reader does not hold back the log's truncation
 	for from < to {
 		n, stop := 0, false
 		err := db.Read(ctx, func(c *sqlite.Conn) error {
@@ -316,20 +315,10 @@ func (db *DB) Expired(ctx context.Context, from, to time.Time, limit int) (out [
 // Due lists records of a kind that have not changed since t.
 func (db *DB) Due(ctx context.Context, kind string, t time.Time, limit int) (ids []record.ID, err error) {
 	err = db.Read(ctx, func(c *sqlite.Conn) error {
-		// What was recorded before t was made before t, and rows are numbered as
-		// they are made: only those up to the last one made before t are visited.
-		seq, err := firstAt(c, t)
-		if err != nil {
-			return err
-		}
-		last := int64(-1)
-		st := c.Prep("SELECT row FROM entry WHERE seq < ? AND type = 1 AND version = 1 ORDER BY seq DESC LIMIT 1")
-		bind(st, seq)
-		if err := each(st, func(st *sqlite.Stmt) error { last = st.ColumnInt64(0); return nil }); err != nil {
-			return err
-		}
-		st = c.Prep("SELECT id FROM record NOT INDEXED WHERE row <= ? AND kind = ? AND recorded < ? AND marking <> 0 ORDER BY row LIMIT ?")
-		bind(st, last, db.number(kind), t.UnixMicro(), limit)
+		// Only blocks of rows in which something was recorded before t are visited.
+		st := c.Prep(`SELECT r.id FROM zone z CROSS JOIN record r NOT INDEXED ON r.row BETWEEN z.block << 10 AND (z.block << 10) + 1023
+			WHERE z.oldest < ?1 AND r.kind = ?2 AND r.recorded < ?1 AND r.marking <> 0 ORDER BY z.block, r.row LIMIT ?3`)
+		bind(st, t.UnixMicro(), db.number(kind), limit)
 		return each(st, func(st *sqlite.Stmt) error {
 			var id record.ID
 			st.ColumnBytes(0, id[:])
@@ -338,29 +327,6 @@ func (db *DB) Due(ctx context.Context, kind string, t time.Time, limit int) (ids
 		})
 	})
 	return ids, err
-}
-
-// firstAt finds the first ledger entry at or after t: entries are in order of time.
-func firstAt(c *sqlite.Conn, t time.Time) (int64, error) {
-	lo, hi := int64(0), int64(0)
-	if err := each(c.Prep("SELECT size FROM head"), func(st *sqlite.Stmt) error { hi = st.ColumnInt64(0); return nil }); err != nil {
-		return 0, err
-	}
-	for lo < hi {
-		mid := (lo + hi) / 2
-		early := false
-		st := c.Prep("SELECT at FROM entry WHERE seq = ?")
-		bind(st, mid)
-		if err := each(st, func(st *sqlite.Stmt) error { early = st.ColumnInt64(0) < t.UnixMicro(); return nil }); err != nil {
-			return 0, err
-		}
-		if early {
-			lo = mid + 1
-		} else {
-			hi = mid
-		}
-	}
-	return lo, nil
 }
 
 // Linked lists records that link to one.
@@ -389,11 +355,13 @@ func (db *DB) Cursor(ctx context.Context, follower string) (seq int64, err error
 
 // SetCursor stores a follower's position.
 func (db *DB) SetCursor(ctx context.Context, follower string, seq int64) error {
-	return db.Write(ctx, func(c *sqlite.Conn) error {
-		st := c.Prep("INSERT INTO follower(name, seq) VALUES(?,?) ON CONFLICT(name) DO UPDATE SET seq = excluded.seq")
-		bind(st, follower, seq)
-		return run(st)
-	})
+	return db.Write(ctx, func(c *sqlite.Conn) error { return setCursor(c, follower, seq) })
+}
+
+func setCursor(c *sqlite.Conn, follower string, seq int64) error {
+	st := c.Prep("INSERT INTO follower(name, seq) VALUES(?,?) ON CONFLICT(name) DO UPDATE SET seq = excluded.seq")
+	bind(st, follower, seq)
+	return run(st)
 }
 
 // Value returns a setting, nil when it was never set.

@@ -58,8 +58,8 @@ CREATE INDEX IF NOT EXISTS record_expires ON record(expires) WHERE expires IS NO
 
 CREATE TABLE IF NOT EXISTS tally(kind INTEGER PRIMARY KEY, n INTEGER NOT NULL); -- rows, erased ones left out
 
--- Bounds of observed per 1,024 rows: turns a span of time into a span of rows.
-CREATE TABLE IF NOT EXISTS zone(block INTEGER PRIMARY KEY, lo INTEGER NOT NULL, hi INTEGER NOT NULL, newest INTEGER NOT NULL);
+-- Bounds of observed (lo, hi) and recorded (oldest, newest) per 1,024 rows: turns a span of time into a span of rows.
+CREATE TABLE IF NOT EXISTS zone(block INTEGER PRIMARY KEY, lo INTEGER NOT NULL, hi INTEGER NOT NULL, newest INTEGER NOT NULL, oldest INTEGER NOT NULL DEFAULT 0);
 
 CREATE TABLE IF NOT EXISTS link(target BLOB, row INTEGER, rel TEXT, PRIMARY KEY(target, row, rel)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS link_row ON link(row);

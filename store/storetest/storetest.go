@@ -46,6 +46,17 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"ReadersSeeWholeBatchesWhileWriting", concurrent},
 		{"FindMatchesANaiveSearch", find},
 		{"CheckFindsNothingWrong", check},
+		{"ForeignVersionsComeWithGapsAndComeBackAfterAPurge", foreign},
+		{"NodesAreKeptWhole", nodes},
+		{"AgencyKeepsWhatTheExchangeKnows", agency},
+		{"BacklogHoldsEachRecordOnce", backlog},
+		{"RecallOfWhatNeverWentOutIsNotSaid", recallUnsent},
+		{"RecallIsHeldUntilTheReceiptCoversIt", recallSent},
+		{"LowerReceiptSaysItAllAgain", lowerReceipt},
+		{"RefusalsAndOpeningsAreKept", fates},
+		{"RenumberLeavesNothingBelow", renumber},
+		{"AppliedAndHeldCommitWithTheirEntry", held},
+		{"SharesMatchANaiveModel", shares},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := open(t)
