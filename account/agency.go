@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -75,6 +76,25 @@ func checkAgency(a *store.Agency) record.Fields {
 	a.Communities = sorted(a.Communities)
 	if n := len(a.PublicKey); n != 0 && n != ed25519.PublicKeySize {
 		f.Add("key", "invalid", "must be an Ed25519 public key, 32 bytes")
+	}
+	return append(f, checkForeign(a)...)
+}
+
+// checkForeign tidies what an agency has because another node serves it.
+func checkForeign(a *store.Agency) record.Fields {
+	var f record.Fields
+	if a.Local && a.Node != "" {
+		f.Add("node", "conflict", "this node serves the agency; another cannot")
+	}
+	for i, k := range a.OldKeys {
+		if len(k.Key) != ed25519.PublicKeySize {
+			f.Add(record.Index("oldKeys", i), "invalid", "must be an Ed25519 public key, 32 bytes")
+		}
+	}
+	joined := maps.Clone(a.Joined)
+	maps.DeleteFunc(joined, func(c string, t time.Time) bool { return t.IsZero() || !slices.Contains(a.Communities, c) })
+	if a.Joined = joined; len(joined) == 0 {
+		a.Joined = nil
 	}
 	return f
 }
@@ -299,6 +319,17 @@ func (s *Service) UpdateAgency(ctx context.Context, actor, id string, c AgencyCh
 	set(&a.Contact, c.Contact)
 	set(&a.Local, c.Local)
 	set(&a.PublicKey, c.PublicKey)
+	if a.Node != "" { // it gets nothing that is older than its membership
+		a.Joined = maps.Clone(a.Joined)
+		for _, m := range a.Communities {
+			if !slices.Contains(old.Communities, m) {
+				if a.Joined == nil {
+					a.Joined = map[string]time.Time{}
+				}
+				a.Joined[m] = s.now().UTC().Truncate(time.Microsecond)
+			}
+		}
+	}
 	if err := checkAgency(&a).Err(op); err != nil {
 		return nil, err
 	}
