@@ -44,12 +44,15 @@ type decider struct {
 	stamp   uint64
 	pending map[record.ID]*known // decided, perhaps not yet on disk
 	acts    map[record.ID]*act   // commands decided and perhaps not yet on disk
+	held    map[record.ID]*held  // what is held of other nodes' records, like pending
+	cursors map[string]*cursor   // by node: how far its lanes are applied, like pending
 	kept    time.Time            // when a checkpoint was last kept
 }
 
 // known is a record as the decider knows it; nil Record: erased or never there.
 type known struct {
 	rec    *record.Record
+	owner  string // agency, of what exists
 	exists bool
 	seq    int64
 	fresh  bool // decided here; perhaps not on disk yet
@@ -80,6 +83,7 @@ func (d *decider) load(ctx context.Context) error {
 		return &record.Error{Code: record.Corrupt, Op: "intake.open", Message: "the ledger cannot be read", Hint: "run konbit verify", Err: err}
 	}
 	d.pending, d.acts = map[record.ID]*known{}, map[record.ID]*act{}
+	d.held, d.cursors = map[record.ID]*held{}, map[string]*cursor{}
 	if size == 0 {
 		return nil
 	}
@@ -117,11 +121,11 @@ func (d *decider) run(work chan<- *batch) {
 	free := false // the committer waits for work
 	for j := range d.in.queue {
 		jobs := []*job{j}
-		n := len(j.cmds) + len(j.notes)
+		n := j.size()
 		take := func(j *job, ok bool) bool {
 			if ok {
 				jobs = append(jobs, j)
-				n += len(j.cmds) + len(j.notes)
+				n += j.size()
 			}
 			return ok
 		}
@@ -172,6 +176,8 @@ func (d *decider) decide(jobs []*job) *batch {
 	}
 	maps.DeleteFunc(d.pending, func(_ record.ID, k *known) bool { return k.seq < size })
 	maps.DeleteFunc(d.acts, func(_ record.ID, a *act) bool { return a.seq < size })
+	maps.DeleteFunc(d.held, func(_ record.ID, h *held) bool { return h.seq < size })
+	maps.DeleteFunc(d.cursors, func(_ string, c *cursor) bool { return c.seq < size })
 	if err := d.preload(ctx, jobs); err != nil {
 		refuse(jobs, err)
 		return nil
@@ -185,6 +191,12 @@ func (d *decider) decide(jobs []*job) *batch {
 			}
 			for _, n := range j.notes {
 				d.note(b, n, now)
+			}
+			if j.arrival != nil {
+				d.arrive(b, j.arrival, now)
+			}
+			for _, p := range j.purges {
+				d.purge(b, p, now)
 			}
 		}
 		if len(b.Items) == 0 {
@@ -217,7 +229,11 @@ func (d *decider) preload(ctx context.Context, jobs []*job) error {
 			}
 		}
 	}
-	if len(ids) == 0 {
+	foreign, err := d.preloadForeign(ctx, jobs)
+	if err != nil {
+		return err
+	}
+	if ids = append(ids, foreign...); len(ids) == 0 {
 		return nil
 	}
 	m, err := d.in.cfg.Store.Current(ctx, ids)
@@ -227,7 +243,7 @@ func (d *decider) preload(ctx context.Context, jobs []*job) error {
 	for _, id := range ids {
 		k := &known{seq: -1}
 		if s := m[id]; s != nil {
-			k.exists, k.rec, k.seq = true, s.Record, s.Seq
+			k.exists, k.rec, k.owner, k.seq = true, s.Record, s.Owner, s.Seq
 		}
 		d.pending[id] = k
 	}
@@ -238,6 +254,8 @@ func (d *decider) preload(ctx context.Context, jobs []*job) error {
 // it afresh.
 func (d *decider) forgetRead() {
 	maps.DeleteFunc(d.pending, func(_ record.ID, k *known) bool { return !k.fresh })
+	maps.DeleteFunc(d.held, func(_ record.ID, h *held) bool { return !h.fresh })
+	maps.DeleteFunc(d.cursors, func(_ string, c *cursor) bool { return !c.fresh })
 }
 
 func (d *decider) note(b *batch, n *entryNote, now time.Time) {
@@ -281,9 +299,7 @@ func (b *batch) add(it *store.Item, answer *error, body any) {
 
 // remember makes the next decisions build on k, which is not on disk yet.
 func (d *decider) remember(b *batch, p *prepared, k *known) {
-	before := d.pending[p.Record]
-	b.undo = append(b.undo, func() { d.pending[p.Record] = before })
-	d.pending[p.Record] = k
+	d.know(b, p.Record, k)
 	if !p.ID.IsZero() {
 		d.acts[p.ID] = &act{k.seq, p.Record, p.By.Person, p.Kind, p.receipt}
 		b.undo = append(b.undo, func() { delete(d.acts, p.ID) })
@@ -306,7 +322,7 @@ func (d *decider) apply(ctx context.Context, b *batch, p *prepared, now time.Tim
 		if cur.exists {
 			return d.again(ctx, b, p, cur, now)
 		}
-		return d.create(b, p, now)
+		return d.create(ctx, b, p, now)
 	}
 	if !cur.exists || cur.rec == nil || cur.rec.Kind != p.Kind {
 		return nil, record.Errorf(record.NotFound, op, "there is no such record")
@@ -355,9 +371,12 @@ func (d *decider) sees(p *prepared, rec *record.Record, now time.Time) policy.Ve
 	return p.By.Sees(p.kind, rec.Owner, d.in.cfg.Directory.Communities(rec.Owner), &rec.Marking, now)
 }
 
-func (d *decider) create(b *batch, p *prepared, now time.Time) (*store.Item, error) {
+func (d *decider) create(ctx context.Context, b *batch, p *prepared, now time.Time) (*store.Item, error) {
 	rec := &record.Record{Header: record.Header{ID: p.Record, Kind: p.Kind, Owner: p.By.Agency, Version: 1, State: p.kind.Start}}
 	if err := d.fill(p, rec, nil); err != nil {
+		return nil, err
+	}
+	if err := d.answers(ctx, p, rec, nil, now); err != nil {
 		return nil, err
 	}
 	return d.write(b, p, desk.Create, rec, now, Created), nil
@@ -379,6 +398,7 @@ func (d *decider) again(ctx context.Context, b *batch, p *prepared, cur *known, 
 		rec.Marking.Caveats = merged(rec.Marking.Caveats, p.caveats)
 		rec.Marking.Normalize()
 	}
+	wrong := d.answers(ctx, p, rec, cur.rec, now) // counts only if something is written
 	sees := d.sees(p, cur.rec, now)
 	if sees == policy.Visible && same(rec, cur.rec) {
 		p.receipt = Receipt{Unchanged, cur.seq, cur.rec}
@@ -400,6 +420,9 @@ func (d *decider) again(ctx context.Context, b *batch, p *prepared, cur *known, 
 	case slices.Contains(p.kind.Frozen, rec.State):
 		p.receipt = Receipt{Unchanged, cur.seq, cur.rec}
 		return nil, nil
+	}
+	if wrong != nil {
+		return nil, wrong
 	}
 	rec.Version++
 	return d.write(b, p, desk.Edit, rec, now, Updated), nil
@@ -533,6 +556,9 @@ func (d *decider) change(ctx context.Context, p *prepared, rec, before *record.R
 		if err := d.fill(p, rec, before); err != nil {
 			return err
 		}
+		if err := d.answers(ctx, p, rec, before, now); err != nil {
+			return err
+		}
 		if p.Draft.Marking.TLP != "" && !reflect.DeepEqual(rec.Marking, before.Marking) {
 			return p.By.May(p.kind, desk.Mark) // an edit is no way around it
 		}
@@ -545,6 +571,9 @@ func (d *decider) change(ctx context.Context, p *prepared, rec, before *record.R
 		}
 		p.caveats = p.kind.CaveatsFor(body)
 		d.protect(p, rec)
+		if err := d.answers(ctx, p, rec, before, now); err != nil {
+			return err
+		}
 		if reflect.DeepEqual(rec.Marking, before.Marking) {
 			return record.Errorf(record.Stale, p.Kind+".mark", "the marking is already as asked")
 		}
@@ -625,7 +654,7 @@ func (d *decider) write(b *batch, p *prepared, command string, rec *record.Recor
 		Row:     &store.Row{Record: rec},
 	}
 	p.receipt = Receipt{status, seq, rec}
-	d.remember(b, p, &known{rec: rec, exists: true, seq: seq, fresh: true})
+	d.remember(b, p, &known{rec: rec, owner: rec.Owner, exists: true, seq: seq, fresh: true})
 	return it
 }
 
@@ -640,7 +669,7 @@ func (d *decider) erase(b *batch, p *prepared, cur *known, now time.Time) (*stor
 	}
 	seq := d.tree.Size() + int64(len(b.Items))
 	p.receipt = Receipt{Updated, seq, erased(p, cur.rec.Owner, cur.rec.Version)}
-	d.remember(b, p, &known{exists: true, seq: seq, fresh: true})
+	d.remember(b, p, &known{owner: cur.owner, exists: true, seq: seq, fresh: true})
 	return &store.Item{
 		Entry:   ledger.Entry{Seq: seq, At: d.at(now), Type: "erase", Agency: cur.rec.Owner, Actor: p.By.Person, Record: p.Record, Version: cur.rec.Version, Content: content},
 		Command: p.ID,
@@ -743,7 +772,7 @@ func (d *decider) seal(b *batch) (int, error) {
 
 func (in *Intake) sealOne(s *ledger.Scratch, it *store.Item, body any) (ledger.Hash, error) {
 	e := &it.Entry
-	if it.Row != nil {
+	if it.Row != nil && !it.Row.Foreign { // a foreign version came with bytes and signature
 		rec := it.Row.Record
 		raw, err := json.Marshal(rec)
 		if err != nil {
@@ -817,6 +846,14 @@ func refuse(jobs []*job, err error) {
 		for _, n := range j.notes {
 			if n.err == nil {
 				n.err = err
+			}
+		}
+		if a := j.arrival; a != nil && a.err == nil {
+			a.err = err
+		}
+		for _, p := range j.purges {
+			if p.err == nil {
+				p.err = err
 			}
 		}
 	}

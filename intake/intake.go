@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 	"unicode/utf8"
@@ -28,8 +29,15 @@ import (
 
 // Directory is what intake asks about agencies, as they are today.
 type Directory interface {
+	Agencies() []string                 // all, sorted
 	Communities(agency string) []string // nil for an unknown agency
 	Known(name string) bool             // an agency, a community or a person exists
+	Local(agency string) bool           // served by this node
+	NodeOf(agency string) string        // name of the node that serves it, "" when it is not known
+
+	// Key returns the public key with which an agency signed what it recorded at
+	// a time, nil when the key id names none that counted then.
+	Key(agency, keyID string, at time.Time) ed25519.PublicKey
 }
 
 // Blobs is what intake asks about attachments.
@@ -153,7 +161,18 @@ type Intake struct {
 type job struct {
 	cmds    []*prepared
 	notes   []*entryNote
+	arrival *arriving
+	purges  []*purging
 	answers chan struct{}
+}
+
+// size is how much a job is to decide, in commands.
+func (j *job) size() int {
+	n := len(j.cmds) + len(j.notes) + len(j.purges)
+	if j.arrival != nil {
+		n += 1 + len(j.arrival.items)
+	}
+	return n
 }
 
 type prepared struct {
@@ -228,6 +247,9 @@ func (in *Intake) Checkpoint() []byte {
 	defer in.mu.Unlock()
 	return in.note
 }
+
+// Serves reports whether this node keeps the records of an agency.
+func (in *Intake) Serves(agency string) bool { return in.cfg.Keys.Key(agency) != nil }
 
 // Grown returns the ledger's size and a channel that is closed when it grows.
 func (in *Intake) Grown() (size int64, grown <-chan struct{}) {
@@ -316,9 +338,17 @@ func (in *Intake) Looked(ctx context.Context, looks []Look) error {
 // enqueue hands a job to the committer and waits for its end. A caller that
 // gives up does not undo the job.
 func (in *Intake) enqueue(ctx context.Context, j *job) error {
-	if len(j.cmds)+len(j.notes) == 0 {
+	if j.size() == 0 {
 		return nil
 	}
+	if err := in.submit(ctx, j); err != nil {
+		return err
+	}
+	return in.wait(ctx, j)
+}
+
+// submit hands a job to the committer, wait waits for its end.
+func (in *Intake) submit(ctx context.Context, j *job) error {
 	in.quiet.RLock()
 	if in.shut {
 		in.quiet.RUnlock()
@@ -327,10 +357,14 @@ func (in *Intake) enqueue(ctx context.Context, j *job) error {
 	select {
 	case in.queue <- j:
 		in.quiet.RUnlock()
+		return nil
 	case <-ctx.Done():
 		in.quiet.RUnlock()
 		return ctx.Err()
 	}
+}
+
+func (in *Intake) wait(ctx context.Context, j *job) error {
 	select {
 	case <-j.answers:
 		return nil
@@ -354,6 +388,9 @@ func (in *Intake) check(p *prepared) error {
 	op := p.Kind + "." + p.Name
 	if err := p.By.May(p.kind, p.Name); err != nil {
 		return err
+	}
+	if slices.Contains(p.kind.Automatic, p.Name) && !p.Automatic {
+		return record.Errorf(record.Denied, op, "nobody gives this command: it follows from something")
 	}
 	if p.Upsert {
 		if err := p.By.May(p.kind, desk.Edit); err != nil {
@@ -448,9 +485,17 @@ func (in *Intake) known(m *record.Marking) record.Fields {
 		}
 	}
 	for i, a := range m.Persons {
-		if !in.cfg.Directory.Known(a) {
+		if !in.person(a) {
 			f.Add(record.Index("marking.persons", i), "unknown-name", fmt.Sprintf("%.160q is not in the directory", a))
 		}
 	}
 	return f
+}
+
+// person reports whether somebody can be named. Who works for an agency that
+// is not served here cannot be listed here: his form must do.
+func (in *Intake) person(name string) bool {
+	agency, _, _ := strings.Cut(name, "/")
+	d := in.cfg.Directory
+	return d.Known(name) || record.PersonID(name) && d.Known(agency) && !d.Local(agency)
 }
