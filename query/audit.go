@@ -176,12 +176,13 @@ func (q *Records) Proof(ctx context.Context, r *policy.Reader, seq int64, checkp
 			return nil, hidden
 		}
 	}
-	e := l.Entry
+	e, signed := l.Entry, l.At
 	if l.Type == "change" && !e.Erased() {
 		var rec record.Record
 		if err := json.Unmarshal(e.Content, &rec); err != nil {
 			return nil, err
 		}
+		signed = rec.Recorded                      // of another agency's record before it came here
 		_, err := q.peek(ctx, r, rec.Kind, rec.ID) // as it is now; a narrowed record takes its past along
 		if c := record.CodeOf(err); err != nil && c != record.NotFound && c != record.NeedPurpose {
 			return nil, err
@@ -195,7 +196,7 @@ func (q *Records) Proof(ctx context.Context, r *policy.Reader, seq int64, checkp
 			return nil, err
 		}
 	}
-	var owner = q.dir.Key(l.Agency, l.KeyID)
+	var owner = q.dir.Key(l.Agency, l.KeyID, signed)
 	if e.KeyID == "" {
 		owner = nil
 	}

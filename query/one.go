@@ -55,7 +55,7 @@ func (q *Records) History(ctx context.Context, r *policy.Reader, kind string, id
 			Version: s.Version, State: s.Record.State, Command: s.Record.Command, Author: s.Record.Author, Recorded: s.Record.Recorded, Note: s.Record.Note, Changes: []record.Change{},
 			Signature: &Signature{s.KeyID, false},
 		}
-		if key := q.dir.Key(s.Record.Owner, s.KeyID); key != nil {
+		if key := q.dir.Key(s.Record.Owner, s.KeyID, s.Record.Recorded); key != nil {
 			v.Signature.OK = ledger.VerifySig(key, s.Raw, s.Sig)
 		}
 		if before != nil {

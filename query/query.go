@@ -23,8 +23,12 @@ import (
 // Directory is what query asks about agencies, as they are today.
 type Directory interface {
 	Communities(agency string) []string
-	Agencies() []string                         // all that are known, sorted
-	Key(agency, keyID string) ed25519.PublicKey // nil when it is not known
+	Agencies() []string       // all that are known, sorted
+	Local(agency string) bool // served by this node
+
+	// Key returns the public key with which an agency signed what it recorded at
+	// a time, nil when the key id names none that counted then.
+	Key(agency, keyID string, at time.Time) ed25519.PublicKey
 }
 
 // Looker writes looks to the ledger. See intake.Looked.

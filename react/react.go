@@ -123,7 +123,10 @@ func (r *Reactor) start(ctx context.Context) (err error) {
 		return err
 	}
 	r.saved = r.seq
-	return r.rewind(ctx, r.seq)
+	if err := r.rewind(ctx, r.seq); err != nil {
+		return err
+	}
+	return r.awaitOpen(ctx)
 }
 
 // step does what is to be done now: what follows from new entries, timers that
@@ -203,15 +206,23 @@ func (r *Reactor) follow(ctx context.Context, from, to int64, immediate bool) (i
 		if l.Type != "change" || len(r.byKind[l.Kind]) == 0 || l.Entry.Erased() {
 			return true
 		}
+		ours := r.intake.Serves(l.Agency)
 		var h struct{ Command string }
 		if json.Unmarshal(l.Content, &h) != nil {
 			return true
 		}
 		for _, x := range r.byKind[l.Kind] {
+			if !ours && !x.Foreign {
+				continue
+			}
 			if x.Command != "" && h.Command != l.Kind+"."+x.Command {
 				continue
 			}
-			if x.After > 0 {
+			if x.At != nil {
+				if immediate { // else awaitOpen sets it
+					r.await(x, l, hops)
+				}
+			} else if x.After > 0 {
 				heap.Push(&r.timers, timer{due: l.At.Add(x.After), seq: l.Seq, id: record.ID(l.Record), rule: x, hops: hops})
 			} else if immediate {
 				now = append(now, due{x, l.Seq, record.ID(l.Record), hops})
@@ -248,21 +259,13 @@ func (r *Reactor) run(ctx context.Context, x rule, seq int64, id record.ID, hops
 		}
 		return
 	}
+	if !x.Foreign && !r.intake.Serves(s.Record.Owner) {
+		return // what follows is for its own node to do
+	}
 	self := r.self(s.Record.Owner)
-	find := func(kind string, equal map[string]string) ([]*record.Record, error) {
-		f := &query.Filter{Owners: []string{self.Agency}, Facet: map[string][]string{}, Limit: 100}
-		for path, v := range equal {
-			f.Facet[path] = []string{v}
-		}
-		page, err := r.records.List(ctx, self, kind, f)
-		if err != nil {
-			return nil, err
-		}
-		var out []*record.Record
-		for _, s := range page.Items {
-			out = append(out, s.Record)
-		}
-		return out, nil
+	var find desk.Finder
+	if !x.Foreign {
+		find = r.finder(ctx, self)
 	}
 	orders, err := x.Do(desk.Event{Now: r.now(), Record: s.Record, Find: find})
 	if err != nil {
@@ -270,12 +273,21 @@ func (r *Reactor) run(ctx context.Context, x rule, seq int64, id record.ID, hops
 		return
 	}
 	for i, o := range orders {
+		by := self
+		if x.Foreign {
+			if by, err = r.answered(ctx, s.Record, &o); err != nil {
+				r.failed(ctx, "reaction", err, "name", x.name, "record", id)
+			}
+			if by == nil {
+				continue
+			}
+		}
 		args, err := json.Marshal(o.Args)
 		if err != nil {
 			r.log.Error("reaction", "name", x.name, "error", err)
 			continue
 		}
-		got, err := r.intake.Do(ctx, &intake.Command{ID: commandID(seq, x.name, i), Kind: o.Kind, Name: o.Command, Record: o.ID, By: self, Note: o.Note, Args: args, Automatic: true, Hops: hops + 1})
+		got, err := r.intake.Do(ctx, &intake.Command{ID: commandID(seq, x.name, i), Kind: o.Kind, Name: o.Command, Record: o.ID, By: by, Note: o.Note, Args: args, Automatic: true, Hops: hops + 1})
 		if err == nil && got.Status != intake.Unchanged {
 			r.hops[got.Seq] = hops + 1
 		}
@@ -315,7 +327,8 @@ func (r *Reactor) sweep(ctx context.Context) {
 	}
 }
 
-// sweepSome erases some records of a kind and reports whether more may be due.
+// sweepSome erases some records of a kind, gives up those of other nodes, and
+// reports whether more may be due.
 func (r *Reactor) sweepSome(ctx context.Context, k *desk.Kind) (more bool) {
 	const some = 500
 	ids, err := r.store.Due(ctx, k.Name, r.now().Add(-k.Keep), some)
@@ -328,14 +341,33 @@ func (r *Reactor) sweepSome(ctx context.Context, k *desk.Kind) (more bool) {
 		r.failed(ctx, "retention", err, "kind", k.Name)
 		return false
 	}
+	held, err := r.store.HeldOf(ctx, ids)
+	if err != nil {
+		r.failed(ctx, "retention", err, "kind", k.Name)
+		return false
+	}
+	ground := fmt.Sprintf("keeping time of %d years is over", int(k.Keep.Hours()/24/365))
 	var cmds []*intake.Command
+	var foreign []intake.Purge
 	for _, id := range ids {
-		if s := now[id]; s != nil && s.Record != nil {
-			cmds = append(cmds, &intake.Command{Kind: k.Name, Name: desk.Erase, Record: id, By: r.self(s.Record.Owner), Automatic: true,
-				Note: fmt.Sprintf("keeping time of %d years is over", int(k.Keep.Hours()/24/365))})
+		switch s := now[id]; {
+		case s == nil || s.Record == nil:
+		case held[id].Node == "":
+			cmds = append(cmds, &intake.Command{Kind: k.Name, Name: desk.Erase, Record: id, By: r.self(s.Record.Owner), Automatic: true, Note: ground})
+		default:
+			foreign = append(foreign, intake.Purge{Record: id, Ground: ground})
 		}
 	}
-	erased := 0
+	return r.end(ctx, k, cmds, foreign) > 0 && len(ids) == some && ctx.Err() == nil
+}
+
+// end erases our own records, gives up others', and returns how many went.
+func (r *Reactor) end(ctx context.Context, k *desk.Kind, cmds []*intake.Command, foreign []intake.Purge) (erased int) {
+	if err := r.intake.Purge(ctx, foreign); err != nil {
+		r.failed(ctx, "retention", err, "kind", k.Name)
+	} else {
+		erased = len(foreign)
+	}
 	_, errs := r.intake.DoAll(ctx, cmds)
 	for i, err := range errs {
 		if err == nil {
@@ -344,5 +376,5 @@ func (r *Reactor) sweepSome(ctx context.Context, k *desk.Kind) (more bool) {
 			r.failed(ctx, "retention", err, "kind", k.Name, "record", cmds[i].Record)
 		}
 	}
-	return len(ids) == some && erased > 0 && ctx.Err() == nil
+	return erased
 }
