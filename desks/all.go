@@ -4,6 +4,7 @@ package desks
 
 import (
 	"konbit/desk"
+	"konbit/desks/answer"
 	"konbit/desks/incident"
 	"konbit/desks/sitrep"
 )
@@ -14,5 +15,6 @@ func All() []*desk.Desk {
 	return []*desk.Desk{
 		incident.New(),
 		sitrep.New(),
+		answer.New(),
 	}
 }

@@ -29,6 +29,11 @@ type Incident struct {
 	Trapped  *int `json:"trapped,omitempty"  min:"0" max:"1000000"  unit:"people" chart:"people"`
 	Children bool `json:"children,omitempty"` // a child is among those harmed, missing or at risk
 
+	// Identifiers are the plates, passports, firearms, telephones and vessels of
+	// what was reported. Other agencies can ask whether one is held here without
+	// naming it, so nothing of a source belongs among them.
+	Identifiers []record.Identifier `json:"identifiers,omitempty" max:"50"`
+
 	Source Source `json:"source,omitzero"`
 	// Callback is the telephone of whoever reported: digits, with a leading "+"
 	// where the country is known, so that one telephone is one text.
@@ -88,12 +93,14 @@ func kind() *desk.Kind {
 		desk.Form("what", "title", "category", "severity", "narrative", "needs", "language"),
 		desk.Form("where", "place", "observed"),
 		desk.Form("people", "affected", "injured", "killed", "missing", "trapped", "children"),
+		desk.Form("identifiers", "identifiers"),
 		desk.Form("source", "source.type", "source.name", "source.grade", "source.content", "source.confidential", "callback"),
 		desk.Form("files", "attachments", "links"),
 		desk.OnMap("triangle", "severity"),
 		desk.Similar(1500, 3*time.Hour, "category"),
 
 		desk.ProtectWhen(caveats),
+		desk.UrgentWhen(func(i *Incident) bool { return i.Severity == Severe || i.Severity == Extreme }),
 		desk.AskPurpose(),
 		desk.KeepYears(10),
 	)
