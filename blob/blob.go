@@ -225,7 +225,9 @@ func (s *Store) keep(person, hash, from string, m *meta, thumb []byte) error {
 	if old, err := s.read(hash); err == nil {
 		m.Uploads = slices.DeleteFunc(old.Uploads, func(u upload) bool { return u.Person == person || now.Sub(u.At) > Hold })
 	}
-	m.Uploads = append(m.Uploads, upload{person, now})
+	if person != "" { // nobody: another node brought it, for a record that holds it
+		m.Uploads = append(m.Uploads, upload{person, now})
+	}
 	if thumb != nil {
 		if err := s.write(s.path(hash)+".thumb", thumb); err != nil {
 			return err
