@@ -16,6 +16,7 @@ import (
 	"filippo.io/age"
 	"github.com/klauspost/compress/zstd"
 
+	"konbit/peer"
 	"konbit/record"
 	"konbit/store/sqlite"
 )
@@ -203,6 +204,9 @@ func Restore(ctx context.Context, cfg Config, r io.Reader, passphrase string, pr
 	}
 	if err == nil && v.Report.Size < m.Size {
 		err = refuse("the backup names %d ledger entries and holds %d", m.Size, v.Report.Size)
+	}
+	if err == nil { // other nodes see by it that the ledger may be shorter than it was
+		_, err = peer.Reincarnate(ctx, n.Store, n.now())
 	}
 	return v, errors.Join(err, n.Close())
 }

@@ -1,84 +1,254 @@
 package node
 
 import (
+	"bytes"
 	"crypto/ed25519"
-	"crypto/rand"
-	"encoding/base64"
 	"errors"
 	"os"
-	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
+	"time"
 
+	"filippo.io/age"
 	"golang.org/x/mod/sumdb/note"
 
 	"konbit/ledger"
+	"konbit/peer/trust"
 	"konbit/record"
 )
 
-// Keys holds the private keys of a node: its own, which signs checkpoints, and
-// one per agency that it serves, which signs that agency's records. They are
-// files beside the database, so that the database can be handed to an auditor.
+// Keys holds the private keys of a node: its own, which signs checkpoints; the
+// link key and the seal key, with which it speaks to other nodes; one per agency
+// that it serves, which signs that agency's records; and one per region that it
+// founded. They are files beside the database, so that the database can be handed
+// to an auditor, and may be locked (see Unlock).
 type Keys struct {
-	Signer   note.Signer
-	Verifier string // the node's public key, a vkey
-	Origin   string // the ledger's name
+	Signer   note.Signer // nil when a locked folder was opened to read only
+	Verifier string      // the node's public key, a vkey
+	Origin   string      // the ledger's name
 
-	folder string
+	vault  *vault
+	now    func() time.Time
 	mu     sync.RWMutex
-	agency map[string]ed25519.PrivateKey
+	agency map[string]*keyFile
+	region map[string]*keyFile
+	link   *keyFile
+	seals  []*age.X25519Identity // newest first
 }
 
-const nodeKey = "node.key"
+var _ trust.Keys = (*Keys)(nil)
 
-// openKeys reads the keys. fresh says that the ledger is empty, so that a
-// missing node key may be made; with a ledger it is a fault.
-func openKeys(folder string, fresh bool) (*Keys, error) {
-	if err := os.MkdirAll(folder, 0o700); err != nil {
-		return nil, err
-	}
-	k := &Keys{folder: folder, agency: map[string]ed25519.PrivateKey{}}
-	files, err := os.ReadDir(folder)
-	if err != nil {
-		return nil, err
-	}
-	for _, f := range files {
-		name, ok := strings.CutSuffix(f.Name(), ".key")
-		if !ok || f.Name() == nodeKey {
-			continue
+const (
+	nodeKey      = "node.key"
+	linkKey      = "link.key"
+	sealKey      = "seal.key"
+	regionPrefix = "region-" // no agency is called so: those have a dot in their names
+)
+
+// keysConfig says how a keys folder is opened. Fresh says that the ledger is
+// empty, so that a missing node key may be made; with a ledger it is a fault.
+type keysConfig struct {
+	fresh    bool
+	readOnly bool
+	unlock   Unlock
+	now      func() time.Time
+}
+
+// openKeys reads the keys.
+func openKeys(folder string, c keysConfig) (*Keys, error) {
+	k := &Keys{now: c.now, agency: map[string]*keyFile{}, region: map[string]*keyFile{}}
+	if c.readOnly {
+		if by, err := lockedBy(folder); err != nil || by != "" && c.unlock == (Unlock{}) {
+			return k, errors.Join(err, k.readPublic(folder))
 		}
-		if k.agency[name], _, err = readKey(filepath.Join(folder, f.Name())); err != nil {
+	} else if err := os.MkdirAll(folder, 0o700); err != nil {
+		return nil, err
+	}
+	var err error
+	if k.vault, err = openVault(folder, c.unlock); err != nil {
+		return nil, err
+	}
+	if !c.readOnly {
+		if err := errors.Join(k.vault.clean(), k.vault.settle(c.unlock, 0)); err != nil {
 			return nil, err
 		}
 	}
-	path := filepath.Join(folder, nodeKey)
-	priv, origin, err := readKey(path)
-	if errors.Is(err, os.ErrNotExist) {
-		if !fresh {
-			return nil, &record.Error{Code: record.Corrupt, Op: "open", Message: "the node's key is missing, and the ledger is signed with it",
-				Hint: "put back " + nodeKey + " from a backup"}
-		}
-		origin = randomName()
-		if priv, err = newKey(path, origin); err != nil {
-			return nil, err
-		}
+	if err := k.read(); err != nil {
+		return nil, err
 	}
+	own, err := k.own(c.fresh)
 	if err != nil {
 		return nil, err
 	}
-	k.Origin = origin
-	if k.Signer, err = ledger.NewSigner(origin, priv); err != nil {
+	if k.Signer, err = ledger.NewSigner(own.name, own.key); err != nil {
 		return nil, err
 	}
-	k.Verifier, err = note.NewEd25519VerifierKey(origin, priv.Public().(ed25519.PublicKey))
+	if k.Verifier, err = note.NewEd25519VerifierKey(own.name, own.public()); err != nil {
+		return nil, err
+	}
+	k.Origin = own.name
+	if !c.readOnly {
+		err = k.complete()
+	}
 	return k, err
+}
+
+// read reads the files of agencies, regions and links that are there.
+func (k *Keys) read() error {
+	names, err := k.vault.names()
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		id := strings.TrimSuffix(name, ".key")
+		region, isRegion := strings.CutPrefix(id, regionPrefix)
+		switch {
+		case name == nodeKey:
+		case name == linkKey:
+			k.link, err = k.vault.key(name)
+		case name == sealKey:
+			var b []byte
+			if b, err = k.vault.read(name); err == nil {
+				if k.seals, err = parseSeals(b); err != nil {
+					err = damaged(name, err)
+				}
+			}
+		case isRegion && !record.AgencyID(id):
+			k.region[region], err = k.vault.key(name)
+		default:
+			k.agency[id], err = k.vault.key(name)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// own is the node's key.
+func (k *Keys) own(fresh bool) (*keyFile, error) {
+	own, err := k.vault.key(nodeKey)
+	if !errors.Is(err, os.ErrNotExist) {
+		return own, err
+	}
+	if !fresh {
+		return nil, &record.Error{Code: record.Corrupt, Op: "open", Message: "the node's key is missing, and the ledger is signed with it",
+			Hint: "put back " + nodeKey + " from a backup"}
+	}
+	if own, err = makeKey(randomName()); err != nil {
+		return nil, err
+	}
+	return own, k.vault.create(nodeKey, own)
+}
+
+// complete makes what a folder does not have yet.
+func (k *Keys) complete() (err error) {
+	if k.link == nil {
+		if k.link, err = makeKey("link"); err != nil {
+			return err
+		}
+		if err := k.vault.create(linkKey, k.link); err != nil {
+			return err
+		}
+	}
+	if len(k.seals) == 0 {
+		if err := k.makeSeal(); err != nil {
+			return err
+		}
+	}
+	if k.vault.seal == nil {
+		return nil
+	}
+	if b, err := os.ReadFile(k.vault.file(publicFile)); err == nil && string(bytes.TrimSpace(b)) == k.Verifier {
+		return nil
+	}
+	return replace(k.vault.file(publicFile), []byte(k.Verifier+"\n"))
+}
+
+// readPublic takes the public half alone, to verify a ledger whose keys are locked.
+func (k *Keys) readPublic(folder string) error {
+	v := vault{path: folder}
+	b, err := os.ReadFile(v.file(publicFile))
+	if err != nil {
+		return damaged(publicFile, err)
+	}
+	k.Verifier = strings.TrimSpace(string(b))
+	known, err := note.NewVerifier(k.Verifier)
+	if err != nil {
+		return damaged(publicFile, err)
+	}
+	k.Origin = known.Name()
+	return nil
+}
+
+// Name is the node's name: the origin of its ledger.
+func (k *Keys) Name() string { return k.Origin }
+
+// Ledger is the public key of the node's checkpoints, a vkey.
+func (k *Keys) Ledger() string { return k.Verifier }
+
+// Sign returns the link key in force, which signs bundles, receipts and cards.
+func (k *Keys) Sign() ed25519.PrivateKey {
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	return k.link.key
+}
+
+// Signers returns the link keys that sign a card: the one in force, then those
+// that were replaced so lately that some node may know no newer one.
+func (k *Keys) Signers() []ed25519.PrivateKey {
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	out, now := []ed25519.PrivateKey{k.link.key}, k.now()
+	for _, o := range k.link.old {
+		if o.key != nil && now.Before(o.signs) {
+			out = append(out, o.key)
+		}
+	}
+	return out
+}
+
+// OldSign returns the replaced link keys, newest first.
+func (k *Keys) OldSign() []trust.OldKey {
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	return k.link.retired()
+}
+
+// Recipient returns the age recipient that others seal to.
+func (k *Keys) Recipient() string {
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	return k.seals[0].Recipient().String()
+}
+
+// Identities returns the age identities that open what was sealed to this node,
+// newest first.
+func (k *Keys) Identities() []age.Identity {
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	return identities(k.seals)
 }
 
 // Key returns an agency's private key, nil when the node does not serve it.
 func (k *Keys) Key(agency string) ed25519.PrivateKey {
 	k.mu.RLock()
 	defer k.mu.RUnlock()
-	return k.agency[agency]
+	if f := k.agency[agency]; f != nil {
+		return f.key
+	}
+	return nil
+}
+
+// OldKeys returns the replaced keys of an agency, newest first.
+func (k *Keys) OldKeys(agency string) []trust.OldKey {
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	if f := k.agency[agency]; f != nil {
+		return f.retired()
+	}
+	return nil
 }
 
 // Make returns the public key of an agency, making the pair when there is none.
@@ -86,60 +256,54 @@ func (k *Keys) Make(agency string) (ed25519.PublicKey, error) {
 	if !record.AgencyID(agency) {
 		return nil, record.Errorf(record.Invalid, "agency.key", "%.80q is not an agency", agency)
 	}
+	return k.make(k.agency, agency, agency+".key")
+}
+
+// Region returns the founding key of a region, nil when it was not founded here.
+func (k *Keys) Region(name string) ed25519.PrivateKey {
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	if f := k.region[name]; f != nil {
+		return f.key
+	}
+	return nil
+}
+
+// MakeRegion returns the public founding key of a region, making the pair when
+// there is none.
+func (k *Keys) MakeRegion(name string) (ed25519.PublicKey, error) {
+	if !trust.RegionName(name) {
+		return nil, record.Errorf(record.Invalid, "region.key", "%.80q is no name of a region", name)
+	}
+	return k.make(k.region, name, regionPrefix+name+".key")
+}
+
+func (k *Keys) make(in map[string]*keyFile, name, file string) (ed25519.PublicKey, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	priv := k.agency[agency]
-	if priv == nil {
-		var err error
-		if priv, err = newKey(filepath.Join(k.folder, agency+".key"), agency); err != nil {
-			return nil, err
-		}
-		k.agency[agency] = priv
+	if f := in[name]; f != nil {
+		return f.public(), nil
 	}
-	return priv.Public().(ed25519.PublicKey), nil
-}
-
-// A key file has two lines: whose key it is, and the Ed25519 seed in base64.
-func newKey(path, name string) (ed25519.PrivateKey, error) {
-	_, priv, err := ed25519.GenerateKey(rand.Reader)
+	f, err := makeKey(name)
 	if err != nil {
 		return nil, err
 	}
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
+	if err := k.vault.create(file, f); err != nil {
 		return nil, err
 	}
-	_, err = f.WriteString(name + "\n" + base64.StdEncoding.EncodeToString(priv.Seed()) + "\n")
-	if err == nil {
-		err = f.Sync()
-	}
-	if e := f.Close(); err == nil {
-		err = e
-	}
-	if err == nil {
-		err = syncFolder(filepath.Dir(path))
-	}
-	return priv, err
+	in[name] = f
+	return f.public(), nil
 }
 
-func syncFolder(path string) error {
-	d, err := os.Open(path)
-	if err != nil {
-		return err
+// inForce reports whether pub is the key of an agency that is in force, or the one
+// before: then a rotation was cut off between the key's file and the ledger, and
+// package trust finishes it at its start.
+func (k *Keys) inForce(agency string, pub ed25519.PublicKey) bool {
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	f := k.agency[agency]
+	if f == nil {
+		return false
 	}
-	defer d.Close()
-	return d.Sync()
-}
-
-func readKey(path string) (ed25519.PrivateKey, string, error) {
-	b, err := os.ReadFile(path)
-	if err != nil {
-		return nil, "", err
-	}
-	name, text, _ := strings.Cut(string(b), "\n")
-	seed, err := base64.StdEncoding.DecodeString(strings.TrimSpace(text))
-	if err != nil || len(seed) != ed25519.SeedSize || name == "" {
-		return nil, "", &record.Error{Code: record.Corrupt, Op: "open", Message: "the key file " + filepath.Base(path) + " cannot be read", Hint: "put it back from a backup"}
-	}
-	return ed25519.NewKeyFromSeed(seed), name, nil
+	return bytes.Equal(f.public(), pub) || slices.ContainsFunc(f.old, func(o oldKey) bool { return bytes.Equal(o.Key, pub) })
 }

@@ -4,7 +4,6 @@
 package node
 
 import (
-	"bytes"
 	"context"
 	"crypto/ed25519"
 	"crypto/rand"
@@ -17,11 +16,8 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
 	"golang.org/x/sync/errgroup"
 
 	"konbit/account"
@@ -31,6 +27,9 @@ import (
 	"konbit/feed"
 	"konbit/intake"
 	"konbit/ledger"
+	"konbit/peer"
+	"konbit/peer/question"
+	"konbit/peer/trust"
 	"konbit/query"
 	"konbit/react"
 	"konbit/record"
@@ -46,6 +45,7 @@ var Version = "dev"
 // Config is what a node needs. Data is required; the rest has defaults.
 type Config struct {
 	Data    string // folder; made when it is not there
+	Unlock  Unlock // what opens the keys, when they are locked
 	Name    string // what the console calls the node
 	URL     string // the address that people type; "": http://LISTEN
 	Now     func() time.Time
@@ -53,6 +53,10 @@ type Config struct {
 	BaseMap string // PMTiles file with streets
 	Region  *record.Box
 	Proxy   bool // a reverse proxy of ours stands in front
+
+	PeerURLs   []string                                                             // addresses at which other nodes reach this one; none: it dials them
+	HideOpened bool                                                                 // do not tell owners that somebody here has opened their records
+	Dial       func(ctx context.Context, network, address string) (net.Conn, error) // of connections to other nodes; nil: the net package
 
 	Title string
 	OIDC  []account.Provider
@@ -77,9 +81,14 @@ type Node struct {
 	Blobs    *blob.Store
 	Feed     *feed.Hub
 	Keys     *Keys
-	react    *react.Reactor
-	now      func() time.Time
-	log      *slog.Logger
+
+	Trust     *trust.Service
+	Exchange  *peer.Exchange
+	Questions *question.Service
+
+	react *react.Reactor
+	now   func() time.Time
+	log   *slog.Logger
 }
 
 // Open opens the data folder, making it when it is new, and starts intake. The
@@ -118,7 +127,7 @@ func Open(ctx context.Context, cfg Config) (_ *Node, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if n.Keys, err = openKeys(filepath.Join(cfg.Data, keyFolder), size == 0); err != nil {
+	if n.Keys, err = openKeys(filepath.Join(cfg.Data, keyFolder), keysConfig{fresh: size == 0, unlock: cfg.Unlock, now: cfg.Now}); err != nil {
 		return nil, err
 	}
 	if n.Blobs, err = blob.Open(filepath.Join(cfg.Data, blobFolder), cfg.Now); err != nil {
@@ -128,7 +137,7 @@ func Open(ctx context.Context, cfg Config) (_ *Node, err error) {
 	if err != nil {
 		return nil, err
 	}
-	dir := &directory{}
+	dir := &directory{name: n.Keys.Origin}
 	n.Intake, err = intake.New(ctx, intake.Config{Store: n.Store, Desks: n.Desks, Directory: dir, Keys: n.Keys, Blobs: n.Blobs,
 		Signer: n.Keys.Signer, Verifier: n.Keys.Verifier, Origin: n.Keys.Origin, Now: cfg.Now, Region: cfg.Region, Log: cfg.Log})
 	if err != nil {
@@ -141,6 +150,9 @@ func Open(ctx context.Context, cfg Config) (_ *Node, err error) {
 		return nil, err
 	}
 	dir.Service = n.Accounts
+	if err := n.openExchange(ctx, dir); err != nil {
+		return nil, err
+	}
 	n.Records = query.New(n.Store, n.Desks, dir, n.looked, cfg.Now, secret)
 	n.Feed = feed.New(n.Store, n.Desks, n.Records, n.Intake, cfg.Now, cfg.Log)
 	n.react = react.New(n.Store, n.Desks, n.Records, n.Intake, cfg.Now, cfg.Log)
@@ -164,7 +176,7 @@ func OpenReadOnly(ctx context.Context, data string) (_ *Node, err error) {
 			n.Close()
 		}
 	}()
-	if n.Keys, err = openKeys(filepath.Join(data, keyFolder), false); err != nil {
+	if n.Keys, err = openKeys(filepath.Join(data, keyFolder), keysConfig{readOnly: true, now: time.Now}); err != nil {
 		return nil, err
 	}
 	n.Blobs, err = blob.Open(filepath.Join(data, blobFolder), time.Now)
@@ -172,7 +184,7 @@ func OpenReadOnly(ctx context.Context, data string) (_ *Node, err error) {
 }
 
 func (n *Node) openAccounts(ctx context.Context) (err error) {
-	ac := account.Config{Store: n.Store, Ledger: n.Intake, Now: n.now, Log: n.log, Title: n.cfg.Title, OIDC: n.cfg.OIDC, Hash: n.cfg.Hash,
+	ac := account.Config{Store: n.Store, Ledger: accountLedger{n}, Now: n.now, Log: n.log, Title: n.cfg.Title, OIDC: n.cfg.OIDC, Hash: n.cfg.Hash,
 		Key: func(_ context.Context, agency string) (ed25519.PublicKey, error) { return n.Keys.Make(agency) }}
 	if u, err := url.Parse(n.cfg.URL); err == nil && u.Host != "" {
 		ac.Origins, ac.URL = []string{u.Scheme + "://" + u.Host}, u.Scheme+"://"+u.Host
@@ -191,8 +203,7 @@ func (n *Node) checkKeys() error {
 		if !a.Local {
 			continue
 		}
-		key := n.Keys.Key(id)
-		if key == nil || !bytes.Equal(key.Public().(ed25519.PublicKey), a.PublicKey) {
+		if !n.Keys.inForce(id, a.PublicKey) {
 			e := record.Errorf(record.Corrupt, "open", "the key of the agency %s is missing, or is not the one that its records are signed with", id)
 			e.Hint = "put back " + id + ".key from a backup"
 			return e
@@ -225,13 +236,17 @@ func (n *Node) Close() error {
 }
 
 // Services runs what works in the background until ctx ends: feed, reactions,
-// the accounts' housekeeping, the sweep of attachments.
+// the accounts' housekeeping, the sweep of attachments, the exchange with others.
 func (n *Node) Services(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return n.Feed.Run(ctx) })
-	g.Go(func() error { return n.react.Run(ctx) })
-	g.Go(func() error { return n.Accounts.Run(ctx) })
-	g.Go(func() error { return n.sweep(ctx) })
+	for _, run := range []func(context.Context) error{n.Feed.Run, n.react.Run, n.Accounts.Run, n.sweep, n.Trust.Run, n.Exchange.Run, n.catchUp, n.Questions.Run} {
+		g.Go(func() error {
+			if err := run(ctx); ctx.Err() == nil { // what the end cut off is no fault
+				return err
+			}
+			return nil
+		})
+	}
 	return g.Wait()
 }
 
@@ -253,21 +268,7 @@ func (n *Node) sweep(ctx context.Context) error {
 // Serve answers on the listener and runs the services until ctx ends, then
 // finishes the requests under way.
 func (n *Node) Serve(ctx context.Context, l net.Listener) error {
-	reg := prometheus.NewRegistry()
-	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	w := web.New(web.Config{
-		Desks: n.Desks, Records: n.Records, Intake: n.Intake, Accounts: n.Accounts, Blobs: n.Blobs, Feed: n.Feed, UI: console(), Now: n.now, Log: n.log,
-		Node:    web.NodeInfo{Name: n.cfg.Name, Version: Version, Demo: n.cfg.Demo, Region: n.cfg.Region, RegionName: n.regionName(), DemoCards: n.cfg.DemoCards},
-		BaseMap: n.cfg.BaseMap, Boundaries: n.boundaries(), Spool: filepath.Join(n.cfg.Data, spoolFolder), Verifier: n.Keys.Verifier, Secure: strings.HasPrefix(n.cfg.URL, "https:"), TrustProxy: n.cfg.Proxy, Metrics: reg,
-		Ready: func(ctx context.Context) error { _, _, err := n.Store.Head(ctx); return err },
-		Replay: func(ctx context.Context, progress func(done, total int64)) (string, error) {
-			fault, _, err := n.Verify(ctx, progress)
-			if fault != nil {
-				return fault.Error(), err
-			}
-			return "", err
-		},
-	})
+	w := n.server()
 	// A request is read within ReadTimeout; streams, exports and uploads give
 	// themselves more, each as it needs.
 	srv := &http.Server{Handler: w.Handler(), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 5 * time.Minute, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(n.log.Handler(), slog.LevelDebug)}

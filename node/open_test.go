@@ -1,10 +1,12 @@
 package node_test
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"konbit/account"
 	"konbit/node"
@@ -118,5 +120,38 @@ func TestDamagedDatabaseIsRefusedNotPanickedAt(t *testing.T) {
 				t.Error("read only: ", err)
 			}
 		})
+	}
+}
+
+func TestRestoreBeginsANewIncarnation(t *testing.T) {
+	data := made(t)
+	var copied bytes.Buffer
+	if err := node.Backup(t.Context(), data, &copied, "", time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	life := func(data string) string {
+		t.Helper()
+		n, err := node.Open(t.Context(), node.Config{Data: data})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer n.Close()
+		b, err := n.Store.Value(t.Context(), "incarnation")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(b)
+	}
+	seen := map[string]bool{life(data): true}
+	for range 2 {
+		again := filepath.Join(t.TempDir(), "restored")
+		if _, err := node.Restore(t.Context(), node.Config{Data: again}, bytes.NewReader(copied.Bytes()), "", func(int64, int64) {}); err != nil {
+			t.Fatal(err)
+		}
+		if l := life(again); seen[l] {
+			t.Errorf("the restored node has the incarnation %q of another", l)
+		} else {
+			seen[l] = true
+		}
 	}
 }

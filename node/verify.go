@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
 	"golang.org/x/mod/sumdb/note"
 
@@ -34,17 +35,17 @@ func (n *Node) Verify(ctx context.Context, progress func(done, total int64)) (fa
 	if err != nil {
 		return asFault(err)
 	}
-	keys := map[string]ed25519.PublicKey{}
-	for _, a := range agencies {
-		keys[a.ID] = a.PublicKey
+	by := map[string]*store.Agency{}
+	for i := range agencies {
+		by[agencies[i].ID] = &agencies[i]
 	}
 	known, err := note.NewVerifier(n.Keys.Verifier)
 	if err != nil {
 		return nil, v, err
 	}
 	ver := ledger.NewVerifier(func(agency, keyID string) ed25519.PublicKey {
-		if k := keys[agency]; len(k) > 0 && ledger.KeyID(k) == keyID {
-			return k
+		if a := by[agency]; a != nil {
+			return a.KeyAt(keyID, time.Time{}) // headerFault asks whether it counted then
 		}
 		return nil
 	}, n.Store)
@@ -73,7 +74,7 @@ func (n *Node) Verify(ctx context.Context, progress func(done, total int64)) (fa
 		if l.Type == "erase" {
 			erased[l.Record] = l.Seq
 		}
-		if f := headerFault(l); f != nil {
+		if f := headerFault(l, by[l.Agency]); f != nil {
 			failed = f
 			return false
 		}
@@ -134,8 +135,9 @@ func (n *Node) checkErasures(ctx context.Context, missing []int64, erased map[[1
 	return nil, nil
 }
 
-// headerFault compares a change's signed payload with the entry's own columns.
-func headerFault(l *store.Logged) *ledger.Fault {
+// headerFault compares a change's signed payload with the entry's own columns. A
+// record of another node was recorded there, at another time than it was learned here.
+func headerFault(l *store.Logged, owner *store.Agency) *ledger.Fault {
 	if l.Type != "change" || l.Entry.Erased() {
 		return nil
 	}
@@ -155,7 +157,9 @@ func headerFault(l *store.Logged) *ledger.Fault {
 		return wrong("agency is %s, the signed version says %s", l.Agency, r.Owner)
 	case r.Author != l.Actor:
 		return wrong("actor is %s, the signed version says %s", l.Actor, r.Author)
-	case !r.Recorded.Equal(l.At):
+	case owner != nil && owner.KeyAt(l.KeyID, r.Recorded) == nil:
+		return wrong("the key %s had been retired when %s recorded this version", l.KeyID, r.Owner)
+	case !r.Recorded.Equal(l.At) && (owner == nil || owner.Local):
 		return wrong("time is %s, the signed version says %s", l.At, r.Recorded)
 	}
 	return nil
