@@ -45,6 +45,8 @@ type KindView struct {
 	Args     map[string][]desk.Field      `json:"args" doc:"Of each command that takes any"`
 	Allowed  []string                     `json:"allowed" doc:"Commands that you may give on records of your agency"`
 	CanRead  bool                         `json:"canRead"`
+	Answers  *desk.Answers                `json:"answers,omitempty" doc:"It answers other records: it stands in their timelines and is offered beside them"`
+	Address  *desk.Address                `json:"address,omitempty" doc:"Each record is addressed to one agency, which finds it in an inbox"`
 }
 
 func (s *Server) registerDesks() {
@@ -77,6 +79,7 @@ func kindView(k *desk.Kind, r *policy.Reader) KindView {
 		Name: k.Name, Start: k.Start, Path: some(k.Path), States: k.States(), Open: some(k.Open), Frozen: some(k.Frozen), Flow: k.Flow,
 		Columns: some(k.Columns), Sections: some(k.Sections), Symbol: k.Symbol, Placed: k.Placed(), Purpose: k.Purpose, Protect: some(k.Protect),
 		Flags: some(k.Flags), Similar: k.Near.Metres > 0, KeepDays: int(k.Keep.Hours() / 24), Fields: some(k.Fields()), Args: map[string][]desk.Field{}, Allowed: []string{}, CanRead: r.CanRead(k),
+		Answers: k.Answers, Address: k.Address,
 	}
 	if v.Flow == nil {
 		v.Flow = desk.Flow{}
@@ -85,7 +88,7 @@ func kindView(k *desk.Kind, r *policy.Reader) KindView {
 		if args := k.Args(c); len(args) > 0 {
 			v.Args[c] = args
 		}
-		if r.May(k, c) == nil {
+		if r.May(k, c) == nil && !slices.Contains(k.Automatic, c) {
 			v.Allowed = append(v.Allowed, c)
 		}
 	}

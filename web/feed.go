@@ -62,7 +62,7 @@ func (s *Server) registerFeed() {
 		kinds.Items.Enum = append(kinds.Items.Enum, k)
 	}
 	s.handle(huma.Operation{OperationID: "feed", Method: http.MethodGet, Path: "/api/v1/feed", Summary: "Changes as they happen (server-sent events)", Tags: []string{"feed"},
-		Description: "Events: hello, record, gone (you can see it no longer), reset (too far behind: reload). A stream that broke resumes without gap or repeat by its last cursor.",
+		Description: "Events: hello, record, gone (you can see it no longer), reset (too far behind: reload), peers (a link to another node is up, down, or further). A stream that broke resumes without gap or repeat by its last cursor.",
 		Parameters: []*huma.Param{separated(inQuery("kind", "Of these kinds; all that you may read unless said otherwise", kinds)),
 			inQuery("bbox", "Only what touches this box, and what has no place: west,south,east,north", text),
 			inQuery("cursor", "Resume after this cursor", text), inQuery("purpose", "Why you look", text), inHeader("Last-Event-ID", "Resume after this cursor; stronger than the parameter")},
@@ -234,6 +234,8 @@ func (st *stream) follow(ctx context.Context, c *call, reader *policy.Reader, su
 	ping, check := time.NewTicker(feedPing), time.NewTicker(feedCheck)
 	defer ping.Stop()
 	defer check.Stop()
+	dots := st.s.watchDots()
+	defer dots.stop()
 	for {
 		select {
 		case <-ctx.Done():
@@ -250,6 +252,20 @@ func (st *stream) follow(ctx context.Context, c *call, reader *policy.Reader, su
 				return nil, nil
 			} else if !sameReader(reader, next) {
 				return next, nil
+			}
+		case <-dots.changed:
+			dots.wait()
+		case <-dots.due:
+			dots.next()
+			b, err := st.s.dots(ctx)
+			if err != nil {
+				continue // the next change tells again
+			}
+			st.buf.WriteString("event: peers\ndata: ")
+			st.buf.Write(b)
+			st.buf.WriteString("\n\n")
+			if err := st.flush(); err != nil {
+				return nil, nil
 			}
 		case b := <-in:
 			if errors.Is(b.err, feed.ErrReset) {

@@ -27,6 +27,15 @@ func (s *Server) front(w http.ResponseWriter, r *http.Request) {
 	c.r = r
 	defer s.finish(c, r, start)
 	s.protect(w.Header())
+	if strings.HasPrefix(r.URL.Path, peerRoot) { // other nodes are known by their keys
+		r.Pattern = peerRoot
+		s.peerRequest(c, r)
+		return
+	}
+	if err := s.held(r); err != nil {
+		s.writeError(c, r, err)
+		return
+	}
 	if err := s.identity(c, r); err != nil {
 		s.writeError(c, r, err)
 		return

@@ -121,7 +121,7 @@ func TestOGCResourcesLeadToEachOther(t *testing.T) {
 		}
 	}
 	ana.do("GET", "/ogc/collections", nil).want(200).json(&all)
-	if len(all.Collections) != 2 || all.Collections[0].ID != "incident" || all.Collections[0].Title == "" {
+	if len(all.Collections) < 2 || all.Collections[0].ID != "incident" || all.Collections[0].Title == "" {
 		t.Fatalf("collections %+v", all)
 	}
 	if b := all.Collections[0].Extent.Spatial.BBox[0]; !slices.Equal(b, []float64{-180, -90, 180, 90}) {

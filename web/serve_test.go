@@ -103,7 +103,8 @@ func newEmpty(t testing.TB, change ...func(*web.Config)) *house {
 	}
 	h.node = n
 	cfg := web.Config{Desks: n.Desks, Records: n.Records, Intake: n.Intake, Accounts: n.Accounts, Blobs: n.Blobs, Feed: n.Feed, UI: pages, Now: c.now,
-		Node: web.NodeInfo{Name: "Test", Version: "1"}, Verifier: n.Keys.Verifier, Log: slog.New(slog.DiscardHandler)}
+		Node: web.NodeInfo{Name: "Test", Version: "1"}, Verifier: n.Keys.Verifier, Log: slog.New(slog.DiscardHandler),
+		Exchange: n.Exchange, Trust: n.Trust, Questions: n.Questions}
 	for _, f := range change {
 		f(&cfg)
 	}

@@ -32,6 +32,8 @@ import (
 	"konbit/desk"
 	"konbit/feed"
 	"konbit/intake"
+	"konbit/peer/question"
+	"konbit/peer/trust"
 	"konbit/policy"
 	"konbit/query"
 	"konbit/record"
@@ -64,6 +66,11 @@ type Config struct {
 	// screen. It calls progress from time to time and returns the first fault,
 	// "" when there is none. Nil: not offered.
 	Replay func(ctx context.Context, progress func(done, total int64)) (fault string, err error)
+
+	// The exchange with other nodes; Exchange nil: none.
+	Exchange  Exchange
+	Trust     *trust.Service
+	Questions *question.Service
 
 	Spool string // folder of its own for files that are being imported; "": among the machine's temporary files
 }
@@ -138,6 +145,8 @@ func New(cfg Config) *Server {
 	s.registerAudit()
 	s.registerImports()
 	s.registerOGC()
+	s.registerPeers()
+	s.registerQuestions()
 	s.registerNode()
 	s.registerStatic()
 
@@ -147,6 +156,17 @@ func New(cfg Config) *Server {
 
 // Handler returns what serves a listener.
 func (s *Server) Handler() http.Handler { return http.HandlerFunc(s.front) }
+
+// As answers requests as the given reader, without a sign-in: for commands at the
+// machine. It MUST NOT be put on a listener.
+func (s *Server) As(reader *policy.Reader) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c := &call{ResponseWriter: w, id: s.requestID(), reader: reader}
+		r = r.WithContext(context.WithValue(r.Context(), callKey{}, c))
+		c.r = r
+		s.mux.ServeHTTP(c, r)
+	})
+}
 
 // Close ends the live streams, so that http.Server.Shutdown does not wait for
 // them, and what goes on in the background. It does not close what Config names.
