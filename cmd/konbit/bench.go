@@ -12,7 +12,7 @@ type benchCmd struct {
 	Out     string `help:"Where to write the figures as JSON." type:"path" placeholder:"FILE"`
 	Dir     string `help:"Where to put the temporary data; the disk that is measured." type:"existingdir" placeholder:"DIR"`
 	Records int    `help:"Size of the large node." default:"1000000"`
-	Only    string `help:"Only one group: intake, http, live, large, small, size."`
+	Only    string `help:"Only one group: intake, http, live, large, small, size, peer."`
 }
 
 func (c *benchCmd) Run(ctx context.Context) error {

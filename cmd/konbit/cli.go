@@ -31,6 +31,9 @@ type cli struct {
 	Agency  agencyCmd  `cmd:"" help:"Add and list agencies."`
 	User    userCmd    `cmd:"" help:"Add, list and mend people's accounts."`
 	Token   tokenCmd   `cmd:"" help:"Make, list and revoke API tokens."`
+	Peer    peerCmd    `cmd:"" help:"Exchange with other nodes: invite, join, approve, revoke, regions."`
+	Bundle  bundleCmd  `cmd:"" help:"Carry records to another node on a stick, and take what was carried."`
+	Keys    keysCmd    `cmd:"" help:"Lock the key files with a passphrase or a key file, or open them."`
 	Proof   proofCmd   `cmd:"" help:"Take a proof of a ledger entry, or check one offline."`
 	Bench   benchCmd   `cmd:"" help:"Measure this machine against the figures to beat."`
 	Version versionCmd `cmd:"" help:"Print the version."`
@@ -65,14 +68,30 @@ func configFile(r io.Reader) (kong.Resolver, error) {
 	}), nil
 }
 
-// dataFlag is where a node keeps everything.
+// dataFlag is where a node keeps everything, and what opens its keys.
 type dataFlag struct {
-	Data string `help:"Data folder." default:"konbit-data" type:"path"`
+	Data           string `help:"Data folder." default:"konbit-data" type:"path"`
+	KeysPassphrase string `name:"keys-passphrase-file" help:"The keys are locked: read the passphrase from this file." type:"existingfile" placeholder:"FILE"`
+	KeysIdentity   string `name:"keys-identity" help:"The keys are locked: the age identity file that opens them." type:"existingfile" placeholder:"FILE"`
+}
+
+// unlock is what opens the keys: what the flags name, else what systemd hands over.
+func (d dataFlag) unlock() (u node.Unlock, err error) {
+	if d.KeysPassphrase == "" && d.KeysIdentity == "" {
+		return node.Credentials(os.Getenv)
+	}
+	u.Identity = d.KeysIdentity
+	u.Passphrase, err = secret(d.KeysPassphrase)
+	return u, err
 }
 
 // open opens the data folder of a stopped node.
 func (d dataFlag) open(ctx context.Context) (*node.Node, error) {
-	return node.Open(ctx, node.Config{Data: d.Data, Log: logger(false)})
+	u, err := d.unlock()
+	if err != nil {
+		return nil, err
+	}
+	return node.Open(ctx, node.Config{Data: d.Data, Unlock: u, Log: logger(false)})
 }
 
 // with does something to the data folder of a stopped node.

@@ -40,14 +40,15 @@ func (c *demoClock) set(t time.Time) { c.past.Store(t.UnixMicro()) }
 // Real lets the clock run with the world.
 func (c *demoClock) Real() { c.past.Store(0) }
 
-// cards are the sign-ins that the first page of the demo offers.
-func cards() (out []web.DemoCard) {
+// cards are the sign-ins that the first page of a node of the demo offers: those
+// of its own agencies.
+func cards(mine func(agency string) bool) (out []web.DemoCard) {
 	names := map[string]string{}
 	for _, a := range demo.Agencies() {
 		names[a.ID] = a.Name
 	}
 	for _, p := range demo.People() {
-		if p.Card {
+		if p.Card && mine(p.Agency()) {
 			out = append(out, web.DemoCard{Name: p.ID, Password: demoPassword, Person: p.Name, Agency: p.Agency(), AgencyName: names[p.Agency()], Role: string(p.Role), Lang: p.Lang})
 		}
 	}
@@ -59,7 +60,7 @@ func cards() (out []web.DemoCard) {
 func openDemo(ctx context.Context, c *demoCmd, url string, log *slog.Logger) (*node.Node, *demo.Story, error) {
 	clock, story, now := &demoClock{}, demo.New(c.Seed), time.Now()
 	clock.set(now.AddDate(0, 0, -demo.Days-2))
-	n, err := node.Open(ctx, node.Config{Data: c.Data, Name: "Konbit", URL: url, BaseMap: c.Basemap, Proxy: c.Proxy, Log: log, Demo: true, DemoCards: cards(), Now: clock.Now})
+	n, err := node.Open(ctx, node.Config{Data: c.Data, Name: "Konbit", URL: url, BaseMap: c.Basemap, Proxy: c.Proxy, Log: log, Demo: true, DemoCards: cards(all), Now: clock.Now})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -68,7 +69,12 @@ func openDemo(ctx context.Context, c *demoCmd, url string, log *slog.Logger) (*n
 		if count == 0 {
 			count = usualRecords
 		}
-		err = fillDemo(ctx, n, clock, story.History(now, count))
+		if err = people(ctx, n, all); err == nil {
+			err = fill(ctx, clock, story.History(now, count), func(a demo.Act) error { return give(ctx, n, a) })
+		}
+		if err == nil {
+			err = n.SkipReactions(ctx)
+		}
 	} else { // the past is there already: another story begins now
 		story = demo.New(uint64(now.UnixNano()))
 	}
@@ -83,18 +89,28 @@ func openDemo(ctx context.Context, c *demoCmd, url string, log *slog.Logger) (*n
 	return n, story, nil
 }
 
-// fillDemo makes agencies, people and their past.
-func fillDemo(ctx context.Context, n *node.Node, clock *demoClock, acts []demo.Act) error {
+// all is for a demo of one node: every agency is its own.
+func all(string) bool { return true }
+
+// people makes the agencies, those of other nodes too, and the people of a
+// node's own.
+func people(ctx context.Context, n *node.Node, mine func(agency string) bool) error {
 	for _, a := range demo.Agencies() {
-		if _, err := n.Accounts.AddAgency(ctx, account.Node, store.Agency{ID: a.ID, Name: a.Name, Country: a.Country, Communities: a.Communities, Local: true}); err != nil {
+		if _, err := n.Accounts.AddAgency(ctx, account.Node, store.Agency{ID: a.ID, Name: a.Name, Country: a.Country, Communities: a.Communities, Local: mine(a.ID)}); err != nil {
 			return err
 		}
 	}
 	for _, p := range demo.People() {
+		if !mine(p.Agency()) {
+			continue
+		}
 		grants := []store.Grant{{Agency: p.Agency(), Desk: "*", Role: p.Role}}
 		if p.Role == desk.Auditor { // the ombudsman's auditor audits every agency of the house
 			grants = nil
 			for _, a := range demo.Agencies() {
+				if !mine(a.ID) {
+					continue
+				}
 				grants = append(grants, store.Grant{Agency: a.ID, Desk: "*", Role: p.Role})
 			}
 		}
@@ -105,11 +121,19 @@ func fillDemo(ctx context.Context, n *node.Node, clock *demoClock, acts []demo.A
 			return err
 		}
 	}
+	return nil
+}
+
+// fill lets the past happen.
+func fill(ctx context.Context, clock *demoClock, acts []demo.Act, give func(demo.Act) error) error {
 	show := meter("filling the demo's region:")
 	refused := 0
 	for i, a := range acts {
 		clock.set(a.At)
-		if err := give(ctx, n, a); err != nil {
+		if err := give(a); err != nil {
+			if !a.About.IsZero() && ctx.Err() == nil {
+				continue // what it answers is on another node, and has not come yet
+			}
 			if record.CodeOf(err) == record.Invalid || ctx.Err() != nil {
 				return fmt.Errorf("act %d, %s %s: %w", i, a.Kind, a.Command, err)
 			}
@@ -120,7 +144,7 @@ func fillDemo(ctx context.Context, n *node.Node, clock *demoClock, acts []demo.A
 	if refused > len(acts)/50 {
 		return fmt.Errorf("%d of the demo's %d acts were refused", refused, len(acts))
 	}
-	return n.SkipReactions(ctx)
+	return nil
 }
 
 // give turns an act into a command.
@@ -144,7 +168,7 @@ func give(ctx context.Context, n *node.Node, a demo.Act) error {
 }
 
 // trickle keeps the room alive until ctx ends.
-func trickle(ctx context.Context, n *node.Node, story *demo.Story, log *slog.Logger) {
+func trickle(ctx context.Context, story *demo.Story, give func(demo.Act) error, log *slog.Logger) {
 	timer := time.NewTimer(2 * time.Second)
 	defer timer.Stop()
 	for {
@@ -154,7 +178,7 @@ func trickle(ctx context.Context, n *node.Node, story *demo.Story, log *slog.Log
 		case <-timer.C:
 		}
 		a := story.Next(time.Now())
-		if err := give(ctx, n, a); err != nil {
+		if err := give(a); err != nil {
 			story.Forget(a.ID)
 			if ctx.Err() == nil {
 				log.Debug("demo", "command", a.Kind+"."+a.Command, "error", err)

@@ -8,6 +8,7 @@ import (
 	"os"
 	"time"
 
+	"konbit/demo"
 	"konbit/desk"
 	"konbit/desks"
 	"konbit/node"
@@ -55,7 +56,9 @@ func (f *listenFlags) listen() (net.Listener, string, error) {
 type serveCmd struct {
 	dataFlag
 	listenFlags
-	Name string `help:"What the console calls this node." default:"Konbit"`
+	Name       string   `help:"What the console calls this node." default:"Konbit"`
+	PeerURL    []string `name:"peer-url" help:"Address at which other nodes reach this one; without it, it dials them." placeholder:"URL"`
+	HideOpened bool     `help:"Do not tell owners that somebody here has opened their records."`
 }
 
 func (c *serveCmd) Run(ctx context.Context, all *cli) error {
@@ -70,7 +73,11 @@ func (c *serveCmd) Run(ctx context.Context, all *cli) error {
 	}
 	log := logger(all.Verbose)
 	start := time.Now()
-	n, err := node.Open(ctx, node.Config{Data: c.Data, Name: c.Name, URL: url, BaseMap: c.Basemap, Proxy: c.Proxy, OIDC: oidc, Log: log})
+	unlock, err := c.unlock()
+	if err != nil {
+		return err
+	}
+	n, err := node.Open(ctx, node.Config{Data: c.Data, Unlock: unlock, Name: c.Name, URL: url, PeerURLs: c.PeerURL, HideOpened: c.HideOpened, BaseMap: c.Basemap, Proxy: c.Proxy, OIDC: oidc, Log: log})
 	if err != nil {
 		return err
 	}
@@ -95,17 +102,21 @@ type demoCmd struct {
 	Data string `help:"Data folder." default:"konbit-demo" type:"path"`
 	listenFlags
 	Seed    uint64 `help:"Another number gives another region." default:"1"`
+	Nodes   int    `help:"1: all agencies on one node. 3: a Haitian, a Dominican and a regional node, with addresses one after the other, and switches to cut the links." default:"1" enum:"1,3"`
 	Quiet   bool   `help:"No live trickle: the room stands still."`
 	Records int    `help:"How many records the past weeks hold; 0: the usual." hidden:""`
 }
 
-func (c *demoCmd) Run(ctx context.Context, all *cli) error {
+func (c *demoCmd) Run(ctx context.Context, top *cli) error {
+	if c.Nodes > 1 {
+		return c.runRegion(ctx, logger(top.Verbose))
+	}
 	l, url, err := c.listen()
 	if err != nil {
 		return err
 	}
 	defer l.Close()
-	log := logger(all.Verbose)
+	log := logger(top.Verbose)
 	start := time.Now()
 	n, story, err := openDemo(ctx, c, url, log)
 	if err != nil {
@@ -113,13 +124,13 @@ func (c *demoCmd) Run(ctx context.Context, all *cli) error {
 	}
 	defer n.Close()
 	fmt.Println("DEMO: every agency, person and event in it is invented. Sign in as:")
-	for _, card := range cards() {
+	for _, card := range cards(all) {
 		fmt.Printf("  %-24s %-12s %s, %s\n", card.Name, card.Password, card.Role, card.AgencyName)
 	}
 	if !c.Quiet {
 		ctx, stop := context.WithCancel(ctx)
 		defer stop()
-		go trickle(ctx, n, story, log)
+		go trickle(ctx, story, func(a demo.Act) error { return give(ctx, n, a) }, log)
 	}
 	return run(ctx, n, l, url, start)
 }
