@@ -12,7 +12,7 @@ FUZZTIME ?= 5m
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 GOBUILD := CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "-s -w -X konbit/node.Version=$(VERSION)"
 # Packages with many goroutines, tested a second time under the race detector.
-RACE    := ./intake ./feed ./query ./account ./web ./react ./blob
+RACE    := ./intake ./feed ./query ./account ./web ./react ./blob ./peer ./peer/trust ./peer/question
 LIMIT   := 60000000
 GOFILES  = $$(find . \( -name node_modules -o -name .run -o -name .git \) -prune -o -name '*.go' -print)
 UI_SRC  := $(shell find ui \( -name node_modules -o -path ui/dist -o -path ui/public/basemap -o -path ui/e2e \) -prune -o -type f -not -name '*.go' -print)
@@ -24,6 +24,10 @@ help: ## show this list
 .PHONY: run
 run: need-run ui bin ## build, start the demo, print its address and its sign-ins
 	exec bin/konbit demo --data $(DATA) --listen $(LISTEN)
+
+.PHONY: region
+region: need-run ui bin ## the demo as three nodes that exchange, with links to cut
+	exec bin/konbit demo --nodes 3 --data $(DATA)-region --listen $(LISTEN)
 
 .PHONY: test
 test: need-test ui check test-go test-race test-e2e ## test everything, the browser included

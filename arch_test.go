@@ -49,22 +49,28 @@ var may = map[string][]string{
 	"feed":    {"record", "desk", "policy", "query", "store"},
 	"react":   {"record", "desk", "policy", "query", "store", "intake"},
 
+	// The exchange with other nodes: documents of trust; questions; the streams,
+	// which go in through intake and out under policy's rule.
+	"peer/trust":    {"record", "ledger", "store"},
+	"peer/question": {"record", "desk", "policy", "ledger", "store", "query", "intake", "wire/*"},
+	"peer":          {"record", "desk", "policy", "ledger", "store", "query", "intake", "blob", "wire/*", "peer/*"},
+
 	"mappings": {},
 	"transfer": {"record", "desk", "wire/*", "mappings", "intake", "policy"}, // intake and policy for the sink of a stopped node
 
 	// store for the types of what query and account return; see
 	// TestOnlyIntakeCommitsAndOnlyQueryReads.
-	"web": {"record", "desk", "policy", "ledger", "store", "query", "intake", "feed", "account", "blob", "transfer", "wire/*", "ui"},
+	"web": {"record", "desk", "policy", "ledger", "store", "query", "intake", "feed", "account", "blob", "transfer", "wire/*", "ui", "peer", "peer/*"},
 
-	"node": {"record", "desk", "desks", "policy", "ledger", "store", "store/sqlite", "intake", "query", "feed", "react", "account", "blob", "mappings", "transfer", "wire/*", "web", "ui"},
+	"node": {"record", "desk", "desks", "policy", "ledger", "store", "store/sqlite", "intake", "query", "feed", "react", "account", "blob", "mappings", "transfer", "wire/*", "web", "ui", "peer", "peer/*"},
 
 	// What may know desks by name: a fictional region, and figures on a known load.
 	"demo":  {"record", "desk", "desks/*"},
-	"bench": {"record", "desk", "desks", "policy", "store", "store/sqlite", "ledger", "intake", "query", "feed", "account", "web", "ui", "node"},
+	"bench": {"record", "desk", "desks", "policy", "store", "store/sqlite", "ledger", "intake", "query", "feed", "account", "web", "ui", "node", "nodetest/cable", "peer", "peer/*", "wire/*"},
 
 	// The command line: no rule of its own, only the types that its commands
 	// hand to node and account.
-	"cmd/konbit": {"record", "desk", "desks", "policy", "ledger", "store", "intake", "query", "account", "mappings", "transfer", "wire/*", "web", "demo", "bench", "node"},
+	"cmd/konbit": {"record", "desk", "desks", "policy", "ledger", "store", "intake", "query", "account", "mappings", "transfer", "wire/*", "web", "demo", "bench", "node", "peer", "peer/*"},
 
 	"e2e": {}, // tests of the program from outside
 
