@@ -22,6 +22,7 @@ type content struct {
 	templates map[string][]template // by agency
 	words     map[string]map[string][]string
 	reports   reports
+	replies   replies
 }
 
 // place is where something may happen.
@@ -116,6 +117,7 @@ var read = sync.OnceValue(func() *content {
 	load("places", &where)
 	load("words", &c.words)
 	load("sitreps", &c.reports)
+	load("answers", &c.replies)
 	c.agencies, c.people, c.places = who.Agencies, who.People, where.Places
 	for _, lang := range desk.Langs {
 		var list []template

@@ -55,6 +55,7 @@ type Act struct {
 	Kind    string
 	Command string
 	ID      record.ID       // the record
+	About   record.ID       // of an answer: the record that it answers, perhaps another node's; zero for all else
 	Draft   *Draft          // of create and edit
 	Args    json.RawMessage // of other commands; of mark, the marking; may be nil
 	Note    string

@@ -176,7 +176,11 @@ func TestHistoryCouldHaveHappened(t *testing.T) {
 		t.Errorf("only %d titles for %d incidents", len(titles), incidents)
 	}
 	for _, k := range r.set.KindNames() {
-		for _, s := range r.set.Kind(k).States() {
+		kind := r.set.Kind(k)
+		for _, s := range kind.States() {
+			if kind.Answers != nil && (kind.Answers.Asked || kind.Address != nil && s != kind.Start) {
+				continue // what is replied follows when the story is live
+			}
 			if seen["state "+k+" "+s] == 0 {
 				t.Errorf("no %s is %s", k, s)
 			}
@@ -185,7 +189,7 @@ func TestHistoryCouldHaveHappened(t *testing.T) {
 	for _, want := range []string{
 		"tlp RED", "tlp AMBER+STRICT", "tlp AMBER", "tlp GREEN", "tlp CLEAR",
 		"caveat victim", "caveat juvenile", "caveat source", "caveat medical",
-		"link related", "link merged-into", "to do.911", "to @hispaniola", "to @caricom", "to int.aid", "to ht.gc",
+		"link related", "link merged-into", "link answers", "to do.911", "to @hispaniola", "to @caricom", "to int.aid", "to ht.gc",
 		"lang ht", "lang fr", "lang es", "lang en",
 	} {
 		if seen[want] < 5 {
@@ -347,7 +351,7 @@ func TestNobodyHasTheTelephones(t *testing.T) {
 func TestEverythingLiesInTheRegion(t *testing.T) {
 	box := record.Box{W: -75.5, S: 17, E: -68, N: 20.5}
 	for _, a := range demo.New(4).History(end, 800) {
-		if a.Draft == nil {
+		if a.Draft == nil || a.Draft.Place == nil && !a.About.IsZero() {
 			continue
 		}
 		b, err := a.Draft.Place.Geometry.Bounds()

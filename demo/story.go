@@ -73,6 +73,7 @@ func (s *Story) History(end time.Time, n int) []Act {
 	}
 	acts = append(acts, s.situation(begin, end)...)
 	acts = slices.DeleteFunc(acts, func(a Act) bool { return !a.At.Before(end) })
+	acts = unsettled(acts, end)
 	slices.SortStableFunc(acts, func(a, b Act) int { return a.At.Compare(b.At) })
 	for _, t := range s.open {
 		t.course = slices.DeleteFunc(t.course, func(a Act) bool { return a.At.Before(end) })
@@ -118,6 +119,10 @@ func (s *Story) step(t *thread, now time.Time) Act {
 	a := t.course[0]
 	t.course = t.course[1:]
 	a.At = now
+	if a.Draft != nil && a.Draft.Observed.After(now) { // it was to happen later
+		d := *a.Draft
+		d.Observed, a.Draft = now, &d
+	}
 	if len(t.course) == 0 {
 		s.open = slices.DeleteFunc(s.open, func(o *thread) bool { return o == t })
 	}
@@ -297,6 +302,7 @@ func (s *Story) begin(t *thread, at time.Time) *thread {
 	s.mark(t)
 	s.relate(t)
 	s.plan(t)
+	s.answered(t)
 	s.open = append(s.open, t)
 	list := append(s.recent[t.agency], t)
 	s.recent[t.agency] = list[max(0, len(list)-40):]

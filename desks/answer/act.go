@@ -53,7 +53,7 @@ func settle(c *desk.Change[Request], a by) error {
 // another one may have been given since.
 func reask(c *desk.Change[Request], a by) error {
 	if !slices.ContainsFunc(c.Record.Links, func(l record.Link) bool { return l.Rel == AnsweredBy && l.ID == a.Reply }) {
-		return record.Errorf(record.Stale, "request.reask", "another reply settled it")
+		return record.Errorf(record.Stale, "rfi.reask", "another reply settled it")
 	}
 	c.Record.Links = unsettled(c.Record.Links)
 	return nil
@@ -66,7 +66,7 @@ func unsettled(links []record.Link) []record.Link {
 // overdue looks at an open request when its deadline comes.
 var overdue = desk.Reaction{
 	Name: "overdue",
-	Kind: "request",
+	Kind: "rfi",
 	At: func(r *record.Record) time.Time {
 		if d := deadline(r); d != nil {
 			return *d
@@ -85,7 +85,7 @@ var overdue = desk.Reaction{
 // renewed takes the flag away when the deadline was put off.
 var renewed = desk.Reaction{
 	Name:    "renewed",
-	Kind:    "request",
+	Kind:    "rfi",
 	Command: desk.Edit,
 	Do: func(e desk.Event) ([]desk.Order, error) {
 		d := deadline(e.Record)

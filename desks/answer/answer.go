@@ -107,9 +107,10 @@ func correction() *desk.Kind {
 }
 
 func request() *desk.Kind {
-	return desk.KindOf[Request]("request",
+	return desk.KindOf[Request]("rfi",
 		desk.Answers{Alone: true},
 		desk.Address{To: "to", Due: "deadline", Rank: "urgency"},
+		desk.UrgentWhen(func(r *Request) bool { return r.Urgency == Urgent }),
 		desk.Path("asked", "partly", "answered"),
 		desk.Flow{
 			"asked":     {"answer": "answered", "part": "partly", "refuse": "refused", "remind": "asked", "renew": "asked", "withdraw": "withdrawn"},
@@ -142,7 +143,7 @@ func request() *desk.Kind {
 
 func reply() *desk.Kind {
 	return desk.KindOf[Reply]("reply", said(
-		desk.Answers{Kinds: []string{"request"}, Asked: true, Each: "outcome"},
+		desk.Answers{Kinds: []string{"rfi"}, Asked: true, Each: "outcome"},
 		desk.Columns("outcome", "text", "rest", "reason", "state", "owner"),
 		desk.Form("reply", "outcome", "text", "rest", "reason", "attachments"),
 	)...)

@@ -16,6 +16,9 @@ func (Reliability) Values() []string { return []string{"A", "B", "C", "D", "E", 
 // Urgency says how pressing a request is.
 type Urgency string
 
+// Urgent is what overtakes the rest on its way.
+const Urgent Urgency = "urgent"
+
 // Values lists the urgencies, least first.
 func (Urgency) Values() []string { return []string{"routine", "priority", "urgent"} }
 
