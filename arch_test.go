@@ -76,12 +76,16 @@ var may = map[string][]string{
 
 	// The suite that every desk calls. Not part of the binary.
 	"desktest": {"record", "desk", "policy"},
+	// A bad link between two nodes of a test.
+	"nodetest/cable": {},
+	// Several real nodes in one process, which tests cut off, kill and restore.
+	"nodetest": {"record", "desk", "policy", "store", "store/sqlite", "intake", "account", "node", "nodetest/cable", "peer", "peer/*"},
 	// The kernel put together on a real file, with a clock that tests move.
 	"kerneltest": {"record", "desk", "policy", "ledger", "store", "store/sqlite", "intake", "query", "feed", "react"},
 }
 
 // testOnly are packages that only tests may import.
-var testOnly = []string{"desktest", "kerneltest", "store/storetest"}
+var testOnly = []string{"desktest", "kerneltest", "nodetest", "store/storetest"}
 
 // alone says which packages may import a thing from outside; nobody else may,
 // tests included.

@@ -51,6 +51,7 @@ type Fate struct {
 	Status  FateStatus
 	Reason  string // of Refused: one of the constants below, e.g. ForeignOwner
 	Message string // of Refused: for the administrator
+	Quiet   bool   // of Refused: the sender must not hear of it, for it would tell him what else is held here
 }
 
 // FateStatus is what became of an arrived item.

@@ -327,7 +327,8 @@ func TestOrderOfVersionsAndRecalls(t *testing.T) {
 		"a record comes back by the same version":              {{l, 1, 1, false, "applied"}, {u, 2, 1, true, "purged"}, {l, 3, 1, false, "applied"}},
 		"an old recall does not take what came back":           {{l, 1, 1, false, "applied"}, {l, 3, 3, false, "applied"}, {u, 2, 2, true, "older"}},
 		"a later recall of an older version purges":            {{l, 1, 5, false, "applied"}, {u, 2, 3, true, "purged"}, {l, 3, 5, false, "applied"}},
-		"a recall of a newer version purges whatever is later": {{l, 5, 2, false, "applied"}, {u, 3, 2, true, "purged"}, {l, 6, 2, false, "applied"}},
+		"a recall of a newer version purges whatever is later": {{l, 5, 2, false, "applied"}, {u, 3, 3, true, "purged"}, {l, 6, 3, false, "applied"}},
+		"a late recall leaves what was sent again since":       {{l, 5, 2, false, "applied"}, {u, 3, 2, true, "older"}, {l, 6, 2, false, "applied"}},
 		"a second recall leaves it purged":                     {{l, 1, 1, false, "applied"}, {u, 2, 1, true, "purged"}, {u, 3, 2, true, "purged"}, {l, 2, 2, false, "older"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -352,6 +353,27 @@ func TestOrderOfVersionsAndRecalls(t *testing.T) {
 			h.Verify()
 		})
 	}
+}
+
+func TestVersionThatIsSaidTwiceIsWrittenOnce(t *testing.T) {
+	h := New(t, apart)
+	id := ID()
+	rec := foreign(id, 3)
+	h.Arrive(store.Normal, 0, 1, Signed(1, rec))
+	seq := lastEntry(t, h, "change").Seq
+	fated(t, "again", h.Arrive(store.Normal, 1, 2, Signed(2, rec)), "applied")
+	if e := lastEntry(t, h, "change"); e.Seq != seq {
+		t.Errorf("the same version is in the ledger at %d and at %d", seq, e.Seq)
+	}
+	if held, _ := heldOf(t, h, id); held.N != 2 || held.Version != 3 {
+		t.Errorf("%+v", held)
+	}
+	other := foreign(id, 3, func(r *record.Record) { r.Note = "made anew after a restore" })
+	fated(t, "another one of the same number", h.Arrive(store.Normal, 2, 3, Signed(3, other)), "applied")
+	if e := lastEntry(t, h, "change"); e.Seq == seq {
+		t.Error("another version of the same number was not taken")
+	}
+	h.Verify()
 }
 
 // shows fails unless the record's title ends in the word; "" means that nothing

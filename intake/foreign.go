@@ -1,6 +1,7 @@
 package intake
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -181,14 +182,14 @@ func (a *arriving) told() arrivalEntry {
 func (d *decider) judge(b *batch, a *arriving, it *believed, f *Fate, now time.Time) *store.Held {
 	cur, was := d.pending[it.id], d.held[it.id]
 	if f.Reason, f.Message = taken(cur, was, it); f.Reason != "" {
-		f.Status = Refused
+		f.Status, f.Quiet = Refused, f.Reason == ForeignOwner
 		return nil
 	}
 	if !counts(cur, was, a.node, it) {
 		return nil
 	}
 	h := &store.Held{Record: it.id, Node: a.node, N: it.N, Version: it.version, At: now}
-	if was.there {
+	if was.there && (was.Node == a.node || cur.exists) { // else it is the tombstone of another node, whose numbers are not this one's
 		h.Version = max(h.Version, was.Version)
 		if was.Node == a.node {
 			h.N = max(h.N, was.N)
@@ -205,6 +206,8 @@ func (d *decider) judge(b *batch, a *arriving, it *believed, f *Fate, now time.T
 	case it.over:
 		d.end(b, a.node, it.id, cur, ending{Ground: "expired"}, &a.err, now)
 		f.Status, h.Purged = Purged, true
+	case sameVersion(cur, it): // said once more, under a later number: only that is new
+		f.Status = Applied
 	default:
 		d.take(b, it, &a.err, now)
 		f.Status = Applied
@@ -239,9 +242,18 @@ func counts(cur *known, was *held, node string, it *believed) bool {
 	case was.Node != node:
 		return it.version >= was.Version
 	case it.recall != nil:
-		return was.Version <= it.version || it.N > was.N
+		return it.version > was.Version || it.N > was.N // one that is late does not end what was sent again since
 	}
 	return it.version > was.Version || it.version == was.Version && it.N > was.N
+}
+
+// sameVersion reports whether a version is here already, byte for byte.
+func sameVersion(cur *known, it *believed) bool {
+	if cur.rec == nil || cur.rec.Version != it.version {
+		return false
+	}
+	b, err := json.Marshal(cur.rec)
+	return err == nil && bytes.Equal(b, it.Payload)
 }
 
 // stale reports whether a recall was signed long before the version was recorded

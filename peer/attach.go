@@ -100,6 +100,7 @@ type attachments struct {
 	nodeOf    func(agency string) string
 	node      func(name string) *store.Node
 	send      func(node string, items ...bundle.Item)
+	unsay     func(node, topic string) // words that were not sent yet
 	alarm     func(ctx context.Context, node, code, text string, id record.ID)
 	reachable func(node string) bool
 	waits     func(ctx context.Context, node string) bool // shares of ours wait for the node
@@ -118,7 +119,7 @@ type attachments struct {
 }
 
 func (x *Exchange) openAttachments(ctx context.Context) error {
-	a := &attachments{store: x.cfg.Store, blobs: x.cfg.Blobs, dir: x.cfg.Directory, folder: filepath.Join(x.cfg.Folder, attachName), nodeOf: x.cfg.Trust.NodeOf, node: x.cfg.Trust.Node, send: x.talk, alarm: x.alarm,
+	a := &attachments{store: x.cfg.Store, blobs: x.cfg.Blobs, dir: x.cfg.Directory, folder: filepath.Join(x.cfg.Folder, attachName), nodeOf: x.cfg.Trust.NodeOf, node: x.cfg.Trust.Node, send: x.talk, unsay: x.stream.talks.forget, alarm: x.alarm,
 		reachable: func(node string) bool { return x.links.route(node) != nil }, grown: x.cfg.Intake.Grown, now: x.cfg.Now, log: x.cfg.Log,
 		waits: func(ctx context.Context, node string) bool {
 			out, err := x.outgoing(ctx, node)
@@ -591,6 +592,10 @@ func (a *attachments) onWant(ctx context.Context, from *store.Node, it bundle.It
 		if w.Offset = end; end >= info.Size {
 			break
 		}
+	}
+	if ok, err := a.released(ctx, from, &w); !ok || err != nil { // it ended just now, perhaps before these pieces could be dropped
+		a.unsay(from.Name, wordChunk)
+		return err
 	}
 	return nil
 }

@@ -31,6 +31,7 @@ type conn struct {
 	token   string
 	began   time.Time
 	start   [store.Lanes]int64 // what the other had applied of our stream at the handshake
+	here    map[string]bool    // who was connected to it then, when it is a hub
 	ctx     context.Context
 	cancel  context.CancelCauseFunc
 
@@ -49,8 +50,9 @@ type conn struct {
 
 	mu        sync.Mutex
 	queue     [][]byte
-	queued    int             // bytes
-	owed      map[string]bool // nodes to which a receipt is due
+	latest    map[string][]byte // frames of which only the newest counts, by what they are about
+	queued    int               // bytes
+	owed      map[string]bool   // nodes to which a receipt is due
 	receiptAt time.Time
 	taken     uint64 // bytes of pieces dealt with, and how many of these were said
 	said      uint64
@@ -67,7 +69,10 @@ const maxQueue = 16 << 20
 // newConn makes a connection; attach makes it count.
 func (l *links) newConn(parent context.Context, ln *line, dialled bool) *conn {
 	ctx, cancel := context.WithCancelCause(parent)
-	c := &conn{l: l, line: ln, dialled: dialled, ctx: ctx, cancel: cancel, began: time.Now(), owed: map[string]bool{}, control: newKicker(), bulk: newKicker(), stream: make(chan struct{}, 1)}
+	c := &conn{
+		l: l, line: ln, dialled: dialled, ctx: ctx, cancel: cancel, began: time.Now(), owed: map[string]bool{},
+		control: newKicker(), bulk: newKicker(), stream: make(chan struct{}, 1),
+	}
 	c.out.init(c)
 	c.hear()
 	return c
@@ -135,12 +140,31 @@ func (c *conn) say(frame []byte) {
 	c.control.kick()
 }
 
+// sayLatest queues a control frame in the place of one about the same that waits:
+// what others pass on through us must not fill the queue.
+func (c *conn) sayLatest(about string, frame []byte) {
+	c.mu.Lock()
+	if c.latest == nil {
+		c.latest = map[string][]byte{}
+	}
+	c.latest[about] = frame
+	c.mu.Unlock()
+	c.control.kick()
+}
+
 // owe says that a receipt to a node is due on this connection.
 func (c *conn) owe(node string) {
 	c.mu.Lock()
 	c.owed[node] = true
 	c.mu.Unlock()
 	c.control.kick()
+}
+
+// owing lists the nodes to which a receipt is due.
+func (c *conn) owing() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Collect(maps.Keys(c.owed))
 }
 
 // nextControl returns the control frames that are due, nil when there are none,
@@ -150,6 +174,10 @@ func (c *conn) nextControl() ([]byte, time.Duration) {
 	c.mu.Lock()
 	out := bytes.Join(c.queue, nil)
 	c.queue, c.queued = nil, 0
+	for about, frame := range c.latest {
+		out = append(out, frame...)
+		delete(c.latest, about)
+	}
 	wait := time.Hour
 	if c.taken > c.said {
 		if due := c.saidAt.Add(c.l.pace.acks); c.sayNow || !now.Before(due) {
@@ -230,7 +258,7 @@ func (c *conn) alarmed(what string, err error) {
 	if err == nil || c.ctx.Err() != nil {
 		return
 	}
-	c.l.flow.alarm(c.ctx, c.line.name, reasonOf(err), fmt.Sprintf("%s from %s: %s", what, c.line.name, messageOf(err)), record.ID{})
+	c.l.flow.alarm(c.ctx, c.line.name, "bad-"+what, fmt.Sprintf("%s from %s: %s", what, c.line.name, messageOf(err)), record.ID{})
 }
 
 // takePiece puts a piece to the others, and deals with the bundle when it is whole.
@@ -265,6 +293,9 @@ func (c *conn) arrive(raw []byte) {
 	if err == nil && h.To != c.l.self {
 		if err := c.l.carry(c.ctx, h, raw); err != nil {
 			c.refuse(h, err)
+			if record.CodeOf(err) == record.Denied || record.CodeOf(err) == record.Invalid { // not for want of room
+				c.l.flow.alarm(c.ctx, c.line.name, reasonOf(err), messageOf(err), record.ID{})
+			}
 		}
 		return
 	}
@@ -317,13 +348,10 @@ func (c *conn) takeReceipt(b []byte) {
 		return
 	}
 	c.l.seen(rc.From)
-	c.l.receipted(rc)
-}
-
-// receipted lets those who carry for a node know what it has.
-func (l *links) receipted(rc *Receipt) {
-	l.everybody(func(c *conn) { c.out.receipted(rc) })
-	l.dots.touch()
+	if out, err := c.l.flow.outgoing(c.ctx, rc.From); err == nil {
+		c.l.everybody(func(c *conn) { c.out.receipted(rc.From, out.Received) })
+	}
+	c.l.dots.touch()
 }
 
 // passReceipt keeps a receipt for another node and hands it on when that is connected.
@@ -338,7 +366,7 @@ func (c *conn) passReceipt(rc *Receipt, b []byte) {
 		return
 	}
 	if to := l.live(rc.To); newer && to != nil {
-		to.say(frame(frameReceipt, b))
+		to.sayLatest("receipt "+rc.From, frame(frameReceipt, b))
 	}
 }
 
@@ -364,7 +392,7 @@ func (c *conn) takeWord(t frameType, payload []byte) error {
 	case framePresent:
 		var w presentWord
 		if err = json.Unmarshal(payload, &w); err == nil {
-			c.line.present(w)
+			c.line.takePresent(w.Here)
 			c.l.dots.touch()
 		}
 	}
@@ -380,7 +408,7 @@ func (l *links) gap(c *conn, w gapWord) {
 		c.out.rewind(w.To, w.Lane, w.Have)
 		return
 	}
-	if w.To != c.line.name || l.relay == nil {
+	if w.To != c.line.name || l.relay == nil || !l.carriesFor(shortOf(w.From)) {
 		return // only who misses it may say so here
 	}
 	if l.relay.again(w.From, w.To, w.Lane, w.Have) {
@@ -388,33 +416,26 @@ func (l *links) gap(c *conn, w gapWord) {
 		return
 	}
 	if from := l.live(w.From); from != nil {
-		from.say(wordFrame(frameGap, w))
+		from.sayLatest(fmt.Sprint("gap ", w.To, w.Lane), wordFrame(frameGap, w))
 	}
 }
 
 // refused waits before it sends again what was not taken.
 func (l *links) refused(c *conn, w refusedWord) {
-	if w.From != l.self {
-		return
+	n := l.trust.Node(w.To)
+	if w.From != l.self || n == nil || n.Name != c.line.name && l.hubOf(n) != c.line.name {
+		return // only the node itself, or who carries for it
 	}
-	l.log.Warn("bundle refused by the other side", "node", c.line.name, "to", w.To, "reason", w.Reason, "text", w.Text)
+	if w.To, w.Reason = n.Name, clip(w.Reason, 40); w.Reason == "" {
+		w.Reason = "refused"
+	}
+	l.log.Warn("bundle refused by the other side", "node", c.line.name, "to", w.To, "reason", w.Reason, "text", clip(w.Text, 200))
 	c.out.postpone(w)
 	ln := l.line(w.To)
 	ln.mu.Lock()
 	ln.fault = w.Reason
 	ln.mu.Unlock()
 	l.dots.touch()
-}
-
-// present notes who is connected to a hub.
-func (ln *line) present(w presentWord) {
-	here := make(map[string]bool, len(w.Here))
-	for _, name := range w.Here {
-		here[name] = true
-	}
-	ln.mu.Lock()
-	ln.here = here
-	ln.mu.Unlock()
 }
 
 // carry keeps a bundle for another node, on disk when it returns. Who presents it

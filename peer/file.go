@@ -134,6 +134,7 @@ func (x *Exchange) importOne(ctx context.Context, t *Told, h bundle.Header, raw 
 		return
 	}
 	_, done, err := x.stream.arrive(ctx, raw)
+	x.owe(h.From)
 	t.Applied, t.Older, t.Purged, t.Refused = t.Applied+done.applied, t.Older+done.older, t.Purged+done.purged, t.Refused+done.refused
 	switch {
 	case err != nil && record.CodeOf(err) != record.Conflict: // after a gap: it is parked

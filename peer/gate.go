@@ -137,7 +137,10 @@ func (l *links) caughtUp() bool {
 func (l *links) arriving(ln *line, now time.Time) {
 	ln.drained = false
 	if ln.contact.IsZero() || now.Sub(ln.contact) > l.pace.absence {
-		ln.heldTo = time.Now().Add(l.pace.hold)
+		if !ln.heldTo.IsZero() { // the gate has opened without its word
+			ln.overdue++
+		}
+		ln.heldTo = time.Now().Add(l.pace.hold >> min(ln.overdue, 8)) // who always lets us wait is waited for less each time
 	}
 	if left := time.Until(ln.heldTo); left > 0 {
 		l.gate.hold(ln.name, left)
@@ -147,7 +150,7 @@ func (l *links) arriving(ln *line, now time.Time) {
 // heardOut notes that a neighbour has nothing urgent left for us.
 func (l *links) heardOut(ln *line) {
 	ln.mu.Lock()
-	ln.drained, ln.heldTo = true, time.Time{}
+	ln.drained, ln.heldTo, ln.overdue = true, time.Time{}, 0
 	ln.mu.Unlock()
 	l.gate.free(ln.name)
 	l.moved.now()

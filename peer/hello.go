@@ -11,6 +11,7 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"net"
+	"slices"
 	"sync"
 	"time"
 
@@ -75,6 +76,7 @@ type have struct {
 	Region    string             `json:"region,omitempty"` // whose directory it has
 	Directory int64              `json:"directory"`        // and its serial
 	Stored    []storedWord       `json:"stored,omitempty"` // what it carries of the other's streams
+	Here      []string           `json:"here,omitempty"`   // who is connected to it, when it is a hub
 }
 
 // doors is what the side that is dialled remembers of handshakes.
@@ -257,6 +259,9 @@ func (l *links) haveOf(ctx context.Context, n *store.Node) (*have, error) {
 	if d := l.trust.Directory(); d != nil {
 		h.Region, h.Directory = d.Region, d.Serial
 	}
+	if l.isHub() && l.member(n.Name) {
+		h.Here = append(l.present(), l.self) // never empty: that would say nothing
+	}
 	if l.relay != nil {
 		h.Stored = l.relay.stored(n.Name, l.fullName)
 		h.Stored = h.Stored[:min(len(h.Stored), maxStored)]
@@ -266,7 +271,7 @@ func (l *links) haveOf(ctx context.Context, n *store.Node) (*have, error) {
 
 // greet makes what the other said count for a connection, before it is attached.
 func (l *links) greet(ctx context.Context, c *conn, n *store.Node, h *have) error {
-	if h == nil || len(h.Stored) > maxStored {
+	if h == nil || len(h.Stored) > maxStored || min(slices.Min(h.Applied[:]), slices.Min(h.Received[:]), h.Last) < 0 {
 		return refusal(record.Invalid, "malformed", "the greeting does not say what the node has")
 	}
 	if err := l.flow.hear(ctx, n, h.Applied, h.Last); err != nil {
@@ -274,10 +279,11 @@ func (l *links) greet(ctx context.Context, c *conn, n *store.Node, h *have) erro
 	}
 	c.start = h.Applied
 	c.card, c.region, c.directory = h.Card, h.Region, h.Directory
+	if h.Here != nil {
+		c.here = presence(append(h.Here, l.self))
+	}
 	for _, w := range h.Stored {
-		if w.From == l.self {
-			c.out.notes[noteKey(w.To, w.Lane)] = w
-		}
+		c.out.stored(w)
 	}
 	return nil
 }

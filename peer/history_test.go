@@ -219,7 +219,7 @@ func (h *life) check() {
 			}
 		}
 		hs := must(h.a.x.Holders(h.Context(), id))
-		if len(hs) == 0 || h.lost || h.backupUsed() {
+		if len(hs) == 0 || h.lost || h.backupUsed() || h.a.x.stream.behind() {
 			continue
 		}
 		own := must(h.a.db.Current(h.Context(), []record.ID{id}))[id]

@@ -180,6 +180,7 @@ func (s *streams) apply(ctx context.Context, from *store.Node, h bundle.Header, 
 	s.hearAll(ctx, from, words)
 	fates, err := s.x.cfg.Intake.Arrive(ctx, a)
 	var older []intake.Fate
+	var back []store.Share // words for the sender, told together: who sends much that is bad must not keep the store busy
 	for _, f := range fates {
 		switch f.Status {
 		case intake.Applied:
@@ -192,11 +193,14 @@ func (s *streams) apply(ctx context.Context, from *store.Node, h bundle.Header, 
 			t.purged++
 		case intake.Refused:
 			t.refused++
-			s.notTaken(ctx, from, f, payloads[f.N])
+			back = s.notTaken(ctx, from, f, payloads[f.N], back)
 		}
 	}
 	if len(older) > 0 && err == nil {
-		err = s.outdated(ctx, from, older, payloads)
+		back, err = s.outdated(ctx, older, payloads, back)
+	}
+	if e := s.tellAll(ctx, from.Name, back); e != nil && ctx.Err() == nil {
+		s.x.cfg.Log.Error("peer: telling why records were not taken", "node", from.Name, "error", e)
 	}
 	return t, err
 }
@@ -204,14 +208,14 @@ func (s *streams) apply(ctx context.Context, from *store.Node, h bundle.Header, 
 // outdated tells the sender of versions that are older than what he had sent
 // before under a lower number: he was restored from a backup, and must not
 // believe that they arrived.
-func (s *streams) outdated(ctx context.Context, from *store.Node, fates []intake.Fate, payloads map[int64][]byte) error {
+func (s *streams) outdated(ctx context.Context, fates []intake.Fate, payloads map[int64][]byte, back []store.Share) ([]store.Share, error) {
 	var ids []record.ID
 	for _, f := range fates {
 		ids = append(ids, f.Record)
 	}
 	held, err := s.x.cfg.Store.HeldOf(ctx, ids)
 	if err != nil {
-		return err
+		return back, err
 	}
 	for _, f := range fates {
 		var said struct {
@@ -225,15 +229,19 @@ func (s *streams) outdated(ctx context.Context, from *store.Node, fates []intake
 		if h.Purged {
 			why = fmt.Sprintf("it was recalled up to version %d", h.Version)
 		}
-		if err := s.tell(ctx, from.Name, wordRefused, f.Record, notTakenWord{"outdated", said.Version, why}); err != nil {
-			return err
-		}
+		back = append(back, wordOf(wordRefused, f.Record, notTakenWord{"outdated", said.Version, why}))
 	}
-	return nil
+	return back, nil
 }
 
-// notTaken tells the sender, and our administrator, why an item was refused.
-func (s *streams) notTaken(ctx context.Context, from *store.Node, f intake.Fate, payload []byte) {
+// wordOf makes a numbered word about a record.
+func wordOf(topic string, id record.ID, word any) store.Share {
+	return store.Share{Record: id, Topic: topic, Lane: store.Normal, Word: say(topic, word).Payload}
+}
+
+// notTaken tells our administrator why an item was refused, and adds the word
+// for the sender to back.
+func (s *streams) notTaken(ctx context.Context, from *store.Node, f intake.Fate, payload []byte, back []store.Share) []store.Share {
 	id := f.Record
 	var said struct {
 		ID      record.ID `json:"id"`
@@ -246,12 +254,10 @@ func (s *streams) notTaken(ctx context.Context, from *store.Node, f intake.Fate,
 		}
 	}
 	s.x.alarm(ctx, from.Name, "refused", f.Reason+": "+clip(f.Message, 300), id)
-	if id.IsZero() {
-		return
+	if id.IsZero() || f.Quiet {
+		return back
 	}
-	if err := s.tell(ctx, from.Name, wordRefused, id, notTakenWord{f.Reason, said.Version, clip(f.Message, 200)}); err != nil && ctx.Err() == nil {
-		s.x.cfg.Log.Error("peer: telling why a record was refused", "node", from.Name, "error", err)
-	}
+	return append(back, wordOf(wordRefused, id, notTakenWord{f.Reason, said.Version, clip(f.Message, 200)}))
 }
 
 // hearAll gives words to whom they concern. One that nobody here understands is
@@ -260,6 +266,10 @@ func (s *streams) hearAll(ctx context.Context, from *store.Node, items []bundle.
 	for _, it := range items {
 		do := s.x.words[it.Topic]
 		if do == nil || it.Sort != bundle.Word {
+			continue
+		}
+		if dear[it.Topic] && !s.may.words.take(from.Name) {
+			s.x.alarm(ctx, from.Name, "flood", from.Title+" asks for more than a node can need; some of it is not answered", record.ID{})
 			continue
 		}
 		if err := do(ctx, from, it); err != nil && ctx.Err() == nil {

@@ -35,7 +35,10 @@ type witnessed struct {
 	seal             // the newest that we have co-signed; Size 0: none
 	Heard  time.Time `json:"heard"`            // when
 	Claims []seal    `json:"claims,omitempty"` // that others showed us, and that its owner has to prove to be of the same ledger
-	Asked  int       `json:"asked,omitempty"`  // times that a proof was asked for and did not come
+	Asked  int       `json:"asked,omitempty"`  // minutes in which a proof was asked for and did not come
+
+	AskedAt time.Time `json:"askedAt,omitzero"` // the last of them
+	From    time.Time `json:"from,omitzero"`    // what was signed up to then was looked at by our administrator, who has resumed the node
 
 	Fault  string `json:"fault,omitempty"`
 	Detail string `json:"detail,omitempty"`
@@ -143,6 +146,9 @@ func (w *witnessed) fresh(c seal, now time.Time) bool {
 func (w *witnessed) claim(c seal) (v verdict) {
 	if w.Size > 0 && c.Life != w.Life {
 		return v // of another life: nothing can be said
+	}
+	if !c.At.After(w.From) {
+		return v // from before our administrator resumed it
 	}
 	for _, o := range append([]seal{w.seal}, w.Claims...) {
 		if o.Size != c.Size || o.Size == 0 {

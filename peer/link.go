@@ -1,11 +1,9 @@
 package peer
 
 import (
-	"bytes"
 	"context"
 	"crypto/ed25519"
 	"crypto/tls"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -134,6 +132,7 @@ type line struct {
 	byHand  bool  // cut by hand
 	drained bool  // has said that nothing urgent is left, since it connected
 	heldTo  time.Time
+	overdue int       // times in a row that it did not say that nothing urgent was left
 	failed  int // dials since the last success
 	cutAt   time.Time
 	contact time.Time // by the node's clock
@@ -253,13 +252,26 @@ func (l *links) base() context.Context {
 
 // spawn runs fn until the links stop; false when they have.
 func (l *links) spawn(fn func(ctx context.Context)) bool {
+	if !l.enter() {
+		return false
+	}
+	ctx := l.base()
+	go func() {
+		defer l.work.Done()
+		fn(ctx)
+	}()
+	return true
+}
+
+// enter lets somebody work for the links, who must call work.Done: run does not
+// return before, and the store is closed after that. False when they have stopped.
+func (l *links) enter() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.ctx == nil || l.ctx.Err() != nil {
 		return false
 	}
-	ctx := l.ctx
-	l.work.Go(func() { fn(ctx) })
+	l.work.Add(1)
 	return true
 }
 
@@ -298,63 +310,69 @@ func (l *links) run(ctx context.Context) error {
 	return nil
 }
 
+// worker is the dialler and the watch of one node.
+type worker struct {
+	stop context.CancelFunc
+	urls string
+}
+
 // supervise keeps a dialler and a watch for each active node.
 func (l *links) supervise(ctx context.Context) {
-	type worker struct {
-		stop context.CancelFunc
-		urls string
-	}
 	workers := map[string]worker{}
-	defer func() {
-		for _, w := range workers {
-			w.stop()
-		}
-	}()
 	sweep := time.NewTicker(time.Minute)
 	defer sweep.Stop()
 	l.spawn(l.watchDots)
 	l.spawn(l.announce)
 	for {
 		changed := l.trust.Changed()
-		want := map[string]bool{}
-		for _, n := range l.trust.Active() {
-			if n.Name == l.self {
-				continue
-			}
-			want[n.Name] = true
-			urls := fmt.Sprint(n.URLs)
-			w, ok := workers[n.Name]
-			if ok && w.urls == urls {
-				continue
-			}
-			if ok {
-				w.stop()
-			}
-			wctx, cancel := context.WithCancel(ctx)
-			workers[n.Name] = worker{cancel, urls}
-			ln := l.line(n.Name)
-			l.spawn(func(context.Context) { l.watch(wctx, ln) })
-			if len(n.URLs) > 0 {
-				l.spawn(func(context.Context) { l.dialLoop(wctx, ln) })
-			}
-		}
-		for name, w := range workers {
-			if !want[name] {
-				w.stop()
-				delete(workers, name)
-				l.line(name).end(errInactive)
-			}
-		}
+		l.employ(ctx, workers)
 		l.rerouted()
 		l.everybody(func(c *conn) { c.documents() })
 		select {
 		case <-ctx.Done():
+			for _, w := range workers {
+				w.stop()
+			}
 			return
 		case <-changed:
 			l.sweep()
 		case <-sweep.C:
 			l.sweep()
 			l.keepContacts(ctx)
+		}
+	}
+}
+
+// employ starts workers for nodes that are new or have other addresses, and ends
+// those of nodes that are not active any more, with their connections.
+func (l *links) employ(ctx context.Context, workers map[string]worker) {
+	want := map[string]bool{}
+	for _, n := range l.trust.Active() {
+		if n.Name == l.self {
+			continue
+		}
+		want[n.Name] = true
+		urls := fmt.Sprint(n.URLs)
+		w, ok := workers[n.Name]
+		if ok && w.urls == urls {
+			continue
+		}
+		if ok {
+			w.stop()
+		}
+		wctx, cancel := context.WithCancel(ctx)
+		workers[n.Name] = worker{cancel, urls}
+		ln := l.line(n.Name)
+		l.spawn(func(context.Context) { l.watch(wctx, ln) })
+		if len(n.URLs) > 0 {
+			l.spawn(func(context.Context) { l.dialLoop(wctx, ln) })
+		}
+	}
+	for name, w := range workers {
+		if !want[name] {
+			w.stop()
+			delete(workers, name)
+			l.line(name).end(errInactive)
 		}
 	}
 }
@@ -492,7 +510,7 @@ func (l *links) attach(c *conn) error {
 		return errCrossed
 	}
 	l.arriving(ln, l.wall())
-	ln.conn, ln.failed, ln.fault, ln.here = c, 0, "", nil
+	ln.conn, ln.failed, ln.fault, ln.here = c, 0, "", c.here
 	ln.contact = l.wall()
 	ln.mu.Unlock()
 	if old != nil {
@@ -527,7 +545,15 @@ func (l *links) detach(c *conn, why error) {
 		return
 	}
 	l.log.Info("link cut", "node", ln.name, "why", why)
+	if e := (*record.Error)(nil); errors.As(why, &e) && (e.Op == "link.malformed" || e.Op == "link.oversized") {
+		l.flow.alarm(c.ctx, ln.name, "bad-frame", ln.name+" does not speak the protocol: "+e.Message, record.ID{})
+	}
 	l.rerouted()
+	for _, name := range c.owing() { // there may be another way
+		if over := l.route(name); over != nil {
+			over.owe(name)
+		}
+	}
 	l.comers.kick()
 	// When it stays cut, a hub carries.
 	l.spawn(func(ctx context.Context) {
@@ -594,84 +620,4 @@ func (x *Exchange) owe(node string) {
 	if c := x.links.route(node); c != nil {
 		c.owe(node)
 	}
-}
-
-// announce says to those for whom this node is the hub who is connected, a while
-// after it has changed, so that a link that flickers costs the others little.
-func (l *links) announce(ctx context.Context) {
-	for sleep(ctx, time.Hour, l.comers) && sleep(ctx, l.pace.quiet, nil) {
-		d := l.trust.Directory()
-		if d == nil || d.Hub != l.self {
-			continue
-		}
-		w := presentWord{Here: []string{}}
-		l.everybody(func(c *conn) { w.Here = append(w.Here, c.line.name) })
-		slices.Sort(w.Here)
-		l.everybody(func(c *conn) { c.say(wordFrame(framePresent, w)) })
-		if !sleep(ctx, 4*l.pace.quiet, nil) {
-			return
-		}
-	}
-}
-
-// values keeps small things by name; store.Store has it.
-type values interface {
-	Value(ctx context.Context, name string) ([]byte, error)
-	SetValue(ctx context.Context, name string, value []byte) error
-}
-
-// contactsName is under what the times of contact are kept.
-const contactsName = "peer.contact"
-
-// loadContacts reads when each node was last heard of.
-func (l *links) loadContacts(ctx context.Context) error {
-	b, err := l.values.Value(ctx, contactsName)
-	if err != nil || len(b) == 0 {
-		return err
-	}
-	var at map[string]time.Time
-	if json.Unmarshal(b, &at) != nil {
-		return nil // it is only shown, and found out again
-	}
-	for name, t := range at {
-		l.line(name).contact = t
-	}
-	return nil
-}
-
-// keepContacts keeps when each node was last heard of.
-func (l *links) keepContacts(ctx context.Context) {
-	if l.values == nil {
-		return
-	}
-	at := map[string]time.Time{}
-	l.mu.Lock()
-	lines := slices.Collect(maps.Values(l.lines))
-	l.mu.Unlock()
-	for _, ln := range lines {
-		if t := ln.contacted(); !t.IsZero() {
-			at[ln.name] = t.UTC().Truncate(time.Second)
-		}
-	}
-	b, err := json.Marshal(at)
-	if err != nil || bytes.Equal(b, l.kept) {
-		return
-	}
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
-	defer cancel()
-	if err := l.values.SetValue(ctx, contactsName, b); err != nil {
-		l.log.Error("times of contact are not kept", "error", err)
-		return
-	}
-	l.kept = b
-}
-
-// contacted is when the node was last heard of.
-func (ln *line) contacted() time.Time {
-	ln.mu.Lock()
-	defer ln.mu.Unlock()
-	if ln.conn != nil {
-		return later(ln.contact, ln.conn.heardAt())
-	}
-	return ln.contact
 }

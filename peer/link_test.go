@@ -460,3 +460,38 @@ func TestBufferingProxyIsNoticedAndPolled(t *testing.T) {
 	b.send(a, bundle.Urgent, 1, 100)
 	b.settled(a)
 }
+
+func TestDotOfANodeBehindAHubTellsOfTheNode(t *testing.T) {
+	a, b, h := newPost(t, "aaaaaaaa"), newPost(t, "bbbbbbbb"), newPost(t, "hhhhhhhh")
+	region(a, b, h)
+	a.start()
+	h.start()
+	linkUp(t, a, h)
+	state := func() LinkState {
+		all, err := a.l.status(t.Context())
+		if err != nil || len(all) != 2 {
+			t.Fatal(all, err)
+		}
+		if s := all[0]; s.Name != b.name || s.Via != h.name && s.State != Cut && s.State != Never {
+			t.Errorf("status %+v", s)
+		}
+		return all[0].State
+	}
+	if got := state(); got != Never {
+		t.Errorf("a node that was never there is %q", got)
+	}
+	b.start()
+	until(t, "it is there", func() bool { return state() == Live })
+	b.send(a, bundle.Normal, 1, 10)
+	b.settled(a)
+	b.kill()
+	until(t, "it has gone", func() bool { return state() == Cut })
+	a.send(b, bundle.Normal, 1, 10)
+	until(t, "the hub has it", func() bool { return stored(h, a, b, bundle.Normal) == 1 })
+	if got := state(); got != Cut {
+		t.Errorf("what lies at the hub makes it %q", got)
+	}
+	b.start()
+	a.settled(b)
+	until(t, "it is there again", func() bool { return state() == Live })
+}

@@ -120,7 +120,7 @@ func (p *post) serve(h http.Handler) {
 		ln, err = net.Listen("tcp", p.addr)
 		return err == nil
 	})
-	p.http = &http.Server{Handler: h, ReadTimeout: time.Second, WriteTimeout: time.Second, IdleTimeout: time.Minute}
+	p.http = &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Second, WriteTimeout: time.Second, IdleTimeout: time.Minute}
 	go p.http.Serve(ln)
 }
 
@@ -211,7 +211,7 @@ func untilIn(t testing.TB, d time.Duration, what string, ok func() bool) {
 		if time.Now().After(end) {
 			t.Fatalf("waited in vain: %s", what)
 		}
-		time.Sleep(2 * time.Millisecond)
+		<-time.After(2 * time.Millisecond)
 	}
 }
 
@@ -605,7 +605,7 @@ func (b *book) Handler() http.Handler {
 	return mux
 }
 
-// TestMain finds goroutines that outlive the tests of this package.
+// leftovers fails the test when goroutines of this package are left after the posts have ended.
 func leftovers(t *testing.T) {
 	t.Helper()
 	mine := func() (out []string) {
@@ -620,7 +620,7 @@ func leftovers(t *testing.T) {
 	}
 	end := time.Now().Add(5 * time.Second)
 	for len(mine()) > 0 && time.Now().Before(end) {
-		time.Sleep(5 * time.Millisecond)
+		<-time.After(5 * time.Millisecond)
 	}
 	if left := mine(); len(left) > 0 {
 		t.Errorf("goroutines are left:\n%s", strings.Join(left, "\n\n"))

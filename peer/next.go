@@ -182,15 +182,14 @@ func (s *streams) item(ctx context.Context, q *queue, node string, sh *store.Sha
 // recall signs the word that a node must not hold a record any longer.
 func (s *streams) recall(node string, sh *store.Share, st *store.Stored) (it bundle.Item, err error) {
 	rc := intake.Recall{Record: sh.Record, Node: node, Version: max(1, sh.Version), Reason: sh.Reason, At: sh.Queued.UTC()}
-	if st != nil {
+	var lost lostShare
+	switch {
+	case len(sh.Word) > 0 && json.Unmarshal(sh.Word, &lost) == nil: // lost when we were restored: the node that has it told us whose it is
+		rc.Owner = lost.Owner
+	case st != nil:
 		rc.Owner = st.Owner
 		if st.At.After(rc.At) { // our clock went back: it must not look older than what it ends
 			rc.At = st.At.UTC()
-		}
-	} else { // lost when we were restored: the node that has it told us whose it is
-		var lost lostShare
-		if err := json.Unmarshal(sh.Word, &lost); err == nil {
-			rc.Owner = lost.Owner
 		}
 	}
 	key := s.x.cfg.Keys.Key(rc.Owner)

@@ -42,12 +42,15 @@ type streams struct {
 	inboxes inboxes
 	taken   receipts
 	mends   mends
+	may     allowances
+	late    map[string]bool // nodes to which what they refused is to be sent again, when they may have that
 }
 
 // openStreams takes up where the node stopped.
 func (x *Exchange) openStreams(ctx context.Context) (err error) {
 	s := &x.stream
 	s.x, s.scopes, s.sizes, s.urgent = x, map[string]*reached{}, map[string]*sizing{}, map[string]*throttle{}
+	s.may, s.late = newAllowances(), map[string]bool{}
 	st := x.cfg.Store
 	if s.seq, err = st.Cursor(ctx, Follower); err != nil {
 		return err
@@ -112,6 +115,7 @@ func (x *Exchange) runStreams(ctx context.Context) error {
 			s.keep(ctx)
 			x.alarms.keep(ctx)
 			s.mendAgain()
+			s.retryLate(ctx)
 		}
 	}
 }
@@ -355,6 +359,11 @@ func (q *queue) flush(ctx context.Context, follower string, seq int64) error {
 	if err := q.s.x.cfg.Store.Queue(ctx, follower, seq, q.shares); err != nil {
 		return err
 	}
+	for _, sh := range q.shares {
+		if sh.Act == store.Recall {
+			q.s.talks.forget(sh.Node, wordChunk) // a piece of what the record held may wait there
+		}
+	}
 	for node := range q.nodes {
 		q.s.x.wake(node)
 	}
@@ -370,11 +379,25 @@ func (s *streams) tell(ctx context.Context, node, topic string, id record.ID, wo
 	if err != nil {
 		return err
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	q := s.newQueue()
-	q.add(node, store.Share{Record: id, Topic: topic, Lane: store.Normal, Word: b}, store.Word, "")
-	return q.flush(ctx, "", 0)
+	return s.tellAll(ctx, node, []store.Share{{Record: id, Topic: topic, Lane: store.Normal, Word: b}})
+}
+
+// tellAll queues reliable words to a node.
+func (s *streams) tellAll(ctx context.Context, node string, words []store.Share) error {
+	for some := range slices.Chunk(words, turn) {
+		if err := func() error {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			q := s.newQueue()
+			for _, w := range some {
+				q.add(node, w, store.Word, "")
+			}
+			return q.flush(ctx, "", 0)
+		}(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Settled reports whether a node has acknowledged everything that it is to get

@@ -75,6 +75,28 @@ type receipts struct {
 	mu   sync.Mutex
 	by   map[string]*taken
 	made time.Time // the time of the newest that we made
+
+	later sync.WaitGroup // receipts that are to be written a moment later
+	ended bool           // nothing is to be written any more
+}
+
+// begin notes that a receipt is to be written a moment later; false after finish.
+func (r *receipts) begin() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.ended {
+		r.later.Add(1)
+	}
+	return !r.ended
+}
+
+// finish waits for what is to be written yet: after it the store may be closed.
+// What comes later is not lost, since it is said again.
+func (r *receipts) finish() {
+	r.mu.Lock()
+	r.ended = true
+	r.mu.Unlock()
+	r.later.Wait()
 }
 
 // stamp makes the times of our receipts grow, whatever the clock does.
@@ -99,6 +121,7 @@ type taken struct {
 	again   bool       // the node was restored, and mends its stream to us
 	ask     string     // the node asks under this name what we hold of it; "": it does not
 	lowered time.Time  // when it last said that it has less than before, by the real clock
+	loaded  bool       // at was looked up
 }
 
 func (r *receipts) of(node string) *taken {
@@ -113,14 +136,40 @@ func (r *receipts) of(node string) *taken {
 	return r.by[node]
 }
 
-// restless reports whether a node says that it has lost something for the
-// second time in a few seconds: each time costs the ledger an entry.
-func (t *taken) restless() bool {
+// restless reports whether a node says too often that it has lost something: it
+// costs the ledger an entry, and what comes back is written down once more.
+func (s *streams) restless(ctx context.Context, node string, t *taken) bool {
 	if time.Since(t.lowered) < 5*time.Second {
+		return true
+	}
+	if !s.may.losses.take(node) {
+		s.x.alarm(ctx, node, "restless", node+" says again and again that it has lost what it had; it is not heard for a while", record.ID{})
 		return true
 	}
 	t.lowered = time.Now()
 	return false
+}
+
+// since is the time of the newest receipt that was taken: after a start the one in
+// the ledger, so that an old one that somebody kept does not count again.
+func (s *streams) since(ctx context.Context, node string, t *taken) error {
+	if t.loaded {
+		return nil
+	}
+	entries, err := s.x.cfg.Store.Log(ctx, &store.LogQuery{Actor: node, Types: []string{"receipt"}, Limit: 20})
+	if err != nil {
+		return err
+	}
+	t.loaded = true
+	for _, l := range entries {
+		var e receiptEntry
+		var d receiptDoc
+		var r Receipt
+		if json.Unmarshal(l.Content, &e) == nil && json.Unmarshal(e.Receipt, &d) == nil && json.Unmarshal(d.Payload, &r) == nil && r.At.After(t.at) {
+			t.at = r.At
+		}
+	}
+	return nil
 }
 
 // apart is how long at least two ledger entries about one node's receipts are apart.
@@ -142,7 +191,10 @@ func (s *streams) takeReceipt(ctx context.Context, b []byte) error {
 	if err != nil {
 		return err
 	}
-	if !hasAll(r.Received, out.Received) && (!r.At.After(t.at) || t.restless()) {
+	if err := s.since(ctx, r.From, t); err != nil {
+		return err
+	}
+	if !hasAll(r.Received, out.Received) && (!r.At.After(t.at) || s.restless(ctx, r.From, t)) {
 		return nil // a newer one was taken
 	}
 	mended, err := s.heard(ctx, r.From, r.Received, out)
@@ -167,7 +219,7 @@ func (s *streams) takeReceipt(ctx context.Context, b []byte) error {
 	}
 	t.waiting, t.raw = r, b
 	if wait := apart - time.Since(t.wrote); wait > 0 {
-		if !t.timer {
+		if !t.timer && s.taken.begin() {
 			t.timer = true
 			time.AfterFunc(wait, func() { s.writeLater(t) })
 		}
@@ -178,6 +230,7 @@ func (s *streams) takeReceipt(ctx context.Context, b []byte) error {
 
 // writeLater writes what came too soon after the one before.
 func (s *streams) writeLater(t *taken) {
+	defer s.taken.later.Done()
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.timer = false

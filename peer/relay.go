@@ -21,14 +21,15 @@ import (
 // relayBounds says how much a node carries for others.
 type relayBounds struct {
 	perNode int64         // bytes that wait for one node
+	perPair int64         // of these from one node, so that none fills what is for all; 0: as many as there may be
 	total   int64         // bytes in all
-	files   int           // bundles that wait for one node
+	files   int           // bundles that wait for one node, a quarter of them from one
 	age     time.Duration // of a numbered bundle
 	talk    time.Duration // of Talk
 }
 
 func defaultBounds() relayBounds {
-	return relayBounds{perNode: 512 << 20, total: 4 << 30, files: 50_000, age: 30 * 24 * time.Hour, talk: time.Hour}
+	return relayBounds{perNode: 512 << 20, perPair: 128 << 20, total: 4 << 30, files: 50_000, age: 30 * 24 * time.Hour, talk: time.Hour}
 }
 
 // relay keeps bundles for other nodes as files, relay/TO/FROM/LANE-AFTER-UPTO-AT.bundle,
@@ -51,7 +52,9 @@ type pile struct {
 	bytes    int64
 	count    int
 	from     map[string]*[3][]*kept // by sender, by lane, by number
+	each     map[string]int64       // bytes by sender
 	receipts map[string]*keptReceipt
+	turn     string // the sender that was served last
 }
 
 type keptReceipt struct {
@@ -150,6 +153,7 @@ func (r *relay) index(k *kept) {
 	}
 	lanes[k.lane] = append(lanes[k.lane], k)
 	p.bytes += k.size
+	p.each[k.from] += k.size
 	p.count++
 	r.bytes += k.size
 }
@@ -157,7 +161,7 @@ func (r *relay) index(k *kept) {
 func (r *relay) pile(to string) *pile {
 	p := r.to[to]
 	if p == nil {
-		p = &pile{from: map[string]*[3][]*kept{}, receipts: map[string]*keptReceipt{}}
+		p = &pile{from: map[string]*[3][]*kept{}, each: map[string]int64{}, receipts: map[string]*keptReceipt{}}
 		r.to[to] = p
 	}
 	return p
@@ -169,6 +173,9 @@ func (r *relay) put(h bundle.Header, raw []byte, now time.Time) error {
 	k := &kept{from: shortOf(h.From), to: shortOf(h.To), lane: h.Lane, after: h.After, upTo: h.UpTo, at: h.At, size: int64(len(raw))}
 	if !folderName(k.from) || !folderName(k.to) || k.lane > bundle.Talk || k.after < 0 || k.upTo < k.after {
 		return record.Errorf(record.Invalid, "link.malformed", "a bundle from %q to %q cannot be kept", h.From, h.To)
+	}
+	if k.at.After(now) { // or it would never be too old
+		k.at = now
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -199,9 +206,21 @@ func (r *relay) put(h bundle.Header, raw []byte, now time.Time) error {
 func (r *relay) full(p *pile, k *kept) bool {
 	b := r.bounds
 	if k.lane == bundle.Urgent {
-		b.perNode, b.total, b.files = b.perNode/4*5, b.total/4*5, b.files/4*5
+		b.perNode, b.perPair, b.total, b.files = b.perNode/4*5, b.perPair/4*5, b.total/4*5, b.files/4*5
+	}
+	if b.perPair > 0 && (p.each[k.from]+k.size > b.perPair || p.countOf(k.from) >= b.files/4) {
+		return true
 	}
 	return p.bytes+k.size > b.perNode || p.count >= b.files || r.bytes+k.size > b.total
+}
+
+func (p *pile) countOf(from string) (n int) {
+	if lanes := p.from[from]; lanes != nil {
+		for _, ks := range lanes {
+			n += len(ks)
+		}
+	}
+	return n
 }
 
 // receipted reports whether the newest receipt that passed covers a bundle.
@@ -234,6 +253,7 @@ func (p *pile) dropWhere(r *relay, from string, which func(*kept) bool) (dropped
 			}
 			os.Remove(k.path) // what stays is found at the next start and dropped by the same rule
 			p.bytes -= k.size
+			p.each[k.from] -= k.size
 			p.count--
 			r.bytes -= k.size
 			dropped++
@@ -253,27 +273,34 @@ func (r *relay) next(to string, lane bundle.Lane, c *conn) (*kept, []byte) {
 		return nil, nil
 	}
 	for {
-		var best *kept
-		for _, lanes := range p.from {
-			for _, k := range lanes[lane] {
-				if k.on != c {
-					if best == nil || k.at.Before(best.at) {
-						best = k
-					}
-					break // of one sender in order
-				}
-			}
-		}
+		best := p.next(lane, c)
 		if best == nil {
 			return nil, nil
 		}
-		best.on = c
+		best.on, p.turn = c, best.from
 		b, err := os.ReadFile(best.path)
 		if err == nil {
 			return best, b
 		}
 		p.dropWhere(r, best.from, func(k *kept) bool { return k == best })
 	}
+}
+
+// next is the first bundle of a lane that did not go to a connection yet, of the
+// senders in turns: what one says of the time must not put it before the others.
+func (p *pile) next(lane bundle.Lane, c *conn) (best *kept) {
+	for from, lanes := range p.from {
+		for _, k := range lanes[lane] {
+			if k.on == c {
+				continue
+			}
+			if best == nil || (from > p.turn) != (best.from > p.turn) && from > p.turn || (from > p.turn) == (best.from > p.turn) && from < best.from {
+				best = k
+			}
+			break // of one sender in order
+		}
+	}
+	return best
 }
 
 // again lets a lane of a stream go out anew from the number after; false when

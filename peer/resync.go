@@ -166,10 +166,15 @@ func (s *streams) hear(ctx context.Context, node *store.Node, applied [store.Lan
 		return err
 	}
 	mended, err := s.heard(ctx, node.Name, applied, out)
+	if record.CodeOf(err) == record.Denied {
+		// It was told. The link may come up all the same, because it may be we who were
+		// rolled back, and then the node has to see our ledger to say so.
+		return nil
+	}
 	if err != nil {
 		return err
 	}
-	if !mended && !hasAll(applied, out.Received) && !t.restless() { // it has lost something
+	if !mended && !hasAll(applied, out.Received) && !s.restless(ctx, node.Name, t) { // it has lost something
 		if err := s.lower(ctx, node.Name, applied, out); err != nil {
 			return err
 		}
@@ -402,7 +407,7 @@ func (s *streams) rows(ctx context.Context, held []store.Held) ([]heldRow, error
 // hearHoldings takes a part of what a node holds of ours, after we were restored.
 func (s *streams) hearHoldings(ctx context.Context, from *store.Node, it bundle.Item) error {
 	var w holdingsWord
-	if json.Unmarshal(it.Payload, &w) != nil || len(w.Held) > 10*rowsOfWord || slices.Min(w.Applied[:]) < 0 {
+	if json.Unmarshal(it.Payload, &w) != nil || len(w.Held) > 10*rowsOfWord || slices.Min(w.Applied[:]) < 0 || !ordered(w.After, w.Held) {
 		return badWord(wordHoldings)
 	}
 	s.mends.mu.Lock()
@@ -441,14 +446,32 @@ func (s *streams) hearHoldings(ctx context.Context, from *store.Node, it bundle.
 		m.next, m.told[h.ID] = h.ID, true
 	}
 	m.asked = time.Now()
+	much := len(m.told) > maxTold
 	s.mends.mu.Unlock()
-	if !w.More {
+	if much {
+		s.x.alarm(ctx, from.Name, "flood", from.Title+" says that it holds more records of ours than can be", record.ID{})
+	}
+	if !w.More || much {
 		return s.mended(ctx, from, m)
 	}
 	if w.Ask {
 		s.ask(from.Name)
 	}
 	return nil
+}
+
+// maxTold bounds what a node may say that it holds.
+const maxTold = 2_000_000
+
+// ordered reports whether rows come in order behind a record, as they are given.
+func ordered(after record.ID, rows []heldRow) bool {
+	for _, h := range rows {
+		if slices.Compare(h.ID[:], after[:]) <= 0 {
+			return false
+		}
+		after = h.ID
+	}
+	return true
 }
 
 // lostShare says whose a record is that we know nothing of any more.
@@ -479,8 +502,11 @@ func (s *streams) compare(ctx context.Context, node string, m *mend, told []held
 	q := s.newQueue()
 	for _, h := range told {
 		st := cur[h.ID]
-		if h.N > base || st != nil && !s.x.cfg.Directory.Local(st.Owner) {
+		if h.N > base {
 			continue
+		}
+		if st != nil && !s.x.cfg.Directory.Local(st.Owner) {
+			st = nil // the node cannot have it from us
 		}
 		share := store.Share{Record: h.ID, Lane: store.Normal}
 		if st != nil {
@@ -496,11 +522,21 @@ func (s *streams) compare(ctx context.Context, node string, m *mend, told []held
 		switch {
 		case goes && (h.N > last || !h.Purged && h.Version < share.Version):
 			q.add(node, share, store.Send, "")
-		case !goes && !h.Purged && (st != nil || s.x.cfg.Directory.Local(h.Owner)):
-			share.Version, share.Held = max(share.Version, h.Version), h.N
-			if st == nil { // made after the backup, and lost to us
-				share.Word = say("", lostShare{h.Owner}).Payload
+		case !goes && !h.Purged:
+			known, err := s.shareOf(ctx, node, h.ID)
+			if err != nil {
+				return ahead, err
 			}
+			switch {
+			case st != nil && known != nil:
+				share.Version = max(share.Version, h.Version)
+			case s.mends.restored && s.x.cfg.Directory.Local(h.Owner):
+				// Sent in the time that we lost; or it says so to hear whether we have such a record.
+				share = store.Share{Record: h.ID, Lane: store.Normal, Version: h.Version, Word: say("", lostShare{h.Owner}).Payload}
+			default:
+				continue
+			}
+			share.Held = h.N
 			q.add(node, share, store.Recall, "restored")
 		}
 	}

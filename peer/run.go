@@ -13,5 +13,7 @@ func (x *Exchange) Run(ctx context.Context) error {
 	for _, part := range []func(context.Context) error{x.runStreams, x.runLinks, x.runWitness, x.runAttachments} {
 		g.Go(func() error { return part(ctx) })
 	}
-	return g.Wait()
+	err := g.Wait()
+	x.stream.taken.finish()
+	return err
 }

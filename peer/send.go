@@ -59,8 +59,9 @@ type course struct {
 	node    *store.Node
 	line    *line
 	sent    [store.Lanes]int64
-	empty   [3]uint64    // the line's gen at which nothing was left, by lane
-	after   [3]time.Time // nothing before then
+	base    [store.Lanes]int64 // what was receipted, when that was looked at last
+	empty   [3]uint64          // the line's gen at which nothing was left, by lane
+	after   [3]time.Time       // nothing before then
 	rewound [store.Lanes]time.Time
 	refused [store.Lanes]int // in a row
 	full    bool             // for want of room at a hub
@@ -70,10 +71,14 @@ func (s *sender) init(c *conn) {
 	s.c, s.courses, s.notes = c, map[string]*course{}, map[string]storedWord{}
 }
 
+const maxOrders = 10_000
+
 // order lets the goroutine that calls next do something before it goes on.
 func (s *sender) order(fn func(*sender)) {
 	s.mu.Lock()
-	s.orders = append(s.orders, fn)
+	if len(s.orders) < maxOrders { // more only who means no good
+		s.orders = append(s.orders, fn)
+	}
 	s.mu.Unlock()
 	s.c.bulk.kick()
 }
@@ -307,26 +312,30 @@ func (s *sender) course(ctx context.Context, name string) *course {
 		co.node = n // with its newest seal key
 		return co
 	}
-	co = &course{node: n, line: l.line(name)}
+	out, err := l.flow.outgoing(ctx, name)
+	if err != nil {
+		l.log.Error("stream not known", "node", name, "error", err)
+		return nil
+	}
+	co = &course{node: n, line: l.line(name), sent: out.Received, base: out.Received}
 	if name == s.c.line.name {
 		co.sent = s.c.start
 	} else {
-		out, err := l.flow.outgoing(ctx, name)
-		if err != nil {
-			l.log.Error("stream not known", "node", name, "error", err)
-			return nil
-		}
-		co.sent = out.Received
-		s.mu.Lock()
-		for lane := range co.sent {
-			if w, ok := s.notes[noteKey(name, bundle.Lane(lane))]; ok && w.After <= co.sent[lane] && w.UpTo <= out.Last {
-				co.sent[lane] = max(co.sent[lane], w.UpTo)
-			}
-		}
-		s.mu.Unlock()
+		s.noted(co, out.Last)
 	}
 	s.courses[name] = co
 	return co
+}
+
+// noted goes on behind what a hub keeps of a stream.
+func (s *sender) noted(co *course, last int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for lane := range co.sent {
+		if w, ok := s.notes[noteKey(co.node.Name, bundle.Lane(lane))]; ok && w.After <= co.sent[lane] && w.UpTo <= last {
+			co.sent[lane] = max(co.sent[lane], w.UpTo)
+		}
+	}
 }
 
 func noteKey(to string, lane bundle.Lane) string { return string('0'+rune(lane)) + to }
@@ -334,7 +343,7 @@ func noteKey(to string, lane bundle.Lane) string { return string('0'+rune(lane))
 // stored takes a hub's word on what it keeps. When it has dropped something, what
 // was not acknowledged is sent again.
 func (s *sender) stored(w storedWord) {
-	if w.From != s.c.l.self {
+	if w.From != s.c.l.self || w.Lane > bundle.Normal || s.c.l.trust.Node(w.To) == nil {
 		return
 	}
 	s.mu.Lock()
@@ -377,24 +386,23 @@ func (s *sender) postpone(w refusedWord) {
 	})
 }
 
-// receipted takes a receipt: what a hub had no room for may fit now; and a node
-// that was restored gets what it lost.
-func (s *sender) receipted(rc *Receipt) {
+// receipted takes what the stream believes of a receipt: what a hub had no room
+// for may fit now; and a node that was restored gets what it lost.
+func (s *sender) receipted(node string, received [store.Lanes]int64) {
 	s.order(func(s *sender) {
-		co := s.courses[rc.From]
+		co := s.courses[node]
 		if co == nil {
 			return
 		}
 		if co.full {
 			co.after, co.refused, co.full = [3]time.Time{}, [store.Lanes]int{}, false
 		}
-		for lane := range co.sent {
-			if rc.Again && rc.Received[lane] < co.sent[lane] {
-				co.sent[lane], co.empty[lane] = rc.Received[lane], 0
+		for lane, n := range received {
+			if n < co.base[lane] {
+				co.sent[lane], co.empty[lane] = n, 0
 			}
-			if rc.Received[lane] > co.sent[lane] {
-				co.sent[lane] = rc.Received[lane] // it got them on another way
-			}
+			co.base[lane] = n
+			co.sent[lane] = max(co.sent[lane], n) // it may have got them on another way
 		}
 	})
 }
@@ -527,7 +535,7 @@ func (m *meter) learn(sample float64, busy bool) {
 	case sample > m.rate:
 		m.rate += (sample - m.rate) / 2
 	case busy:
-		m.rate += (sample - m.rate) / 4
+		m.rate += (sample - m.rate) / 10
 	}
 }
 

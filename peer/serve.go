@@ -96,7 +96,7 @@ func (l *links) serveHello(w http.ResponseWriter, r *http.Request) error {
 	case q.To != l.self:
 		return refusal(record.Denied, "wrong-node", "this is not %.200s", q.To)
 	case !l.running():
-		return refusal(record.Unavailable, "stopped", "the node does not take links now")
+		return errStopped
 	}
 	now := l.now()
 	out, err := l.signed(&greeting{As: "challenge", From: l.self, To: q.From, Nonce: q.Nonce, Challenge: l.doors.challenge(&q, now), At: now})
@@ -112,6 +112,10 @@ func (l *links) serveSession(w http.ResponseWriter, r *http.Request) error {
 	if err := readMessage(w, r, &in); err != nil {
 		return err
 	}
+	if !l.enter() {
+		return errStopped
+	}
+	defer l.work.Done()
 	n, g, err := l.proven(r, &in)
 	if err == nil {
 		err = l.mayLink(n)
@@ -138,7 +142,7 @@ func (l *links) serveSession(w http.ResponseWriter, r *http.Request) error {
 	case errors.Is(err, errCrossed):
 		return refusal(record.Conflict, "crossed", "this node dialled at the same time")
 	case errors.Is(err, errStopping):
-		return refusal(record.Unavailable, "stopped", "the node does not take links now")
+		return errStopped
 	case errors.Is(err, errByHand):
 		return refusal(record.Unavailable, "cut", "the link was cut by hand")
 	}
@@ -181,10 +185,18 @@ func (l *links) proven(r *http.Request, in *signedWord) (*store.Node, *greeting,
 	return n, g, l.doors.redeem(g, l.now())
 }
 
+// errStopped is what a node says that is starting or stopping.
+var errStopped = refusal(record.Unavailable, "stopped", "the node does not take links now")
+
 // opened returns the connection of a request's token, and notes a sign of life.
+// Without an error, work.Done is due.
 func (l *links) opened(r *http.Request) (*conn, error) {
+	if !l.enter() {
+		return nil, errStopped
+	}
 	c := l.doors.session(r.Header.Get(tokenHeader))
 	if c == nil || c.ctx.Err() != nil {
+		l.work.Done()
 		return nil, refusal(record.Unsigned, "session", "there is no such session: begin with a hello")
 	}
 	c.hear()
@@ -199,6 +211,7 @@ func (l *links) serveStream(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	defer l.work.Done()
 	ending := time.NewTimer(2 * time.Second) // the answer to a poll may be read before its writer is done
 	defer ending.Stop()
 	select {
@@ -322,6 +335,7 @@ func (l *links) serveSend(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	defer l.work.Done()
 	if c.posts.Add(1) > maxPosts {
 		c.posts.Add(-1)
 		return refusal(record.TooMany, "too-many", "too many uploads at once")
@@ -339,9 +353,12 @@ func (l *links) serveSend(w http.ResponseWriter, r *http.Request) error {
 			err = c.take(t, payload)
 		}
 		if err == nil && c.ctx.Err() != nil {
+			w.Header().Set("Connection", "close")
 			return refusal(record.Unsigned, "session", "the session has ended")
 		}
 		if err != nil {
+			limit.stop() // the answer must still get through
+			w.Header().Set("Connection", "close")
 			c.end(err)
 			var e *record.Error
 			if errors.As(err, &e) {

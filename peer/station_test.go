@@ -457,12 +457,15 @@ func (s *station) written(o *station) {
 // until waits for a condition.
 func until(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	end := time.Now().Add(20 * time.Second)
+	end := time.After(20 * time.Second)
+	tick := time.NewTicker(2 * time.Millisecond)
+	defer tick.Stop()
 	for !ok() {
-		if time.Now().After(end) {
+		select {
+		case <-tick.C:
+		case <-end:
 			t.Fatalf("waited in vain: %s", what)
 		}
-		time.Sleep(2 * time.Millisecond)
 	}
 }
 

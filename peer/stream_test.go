@@ -780,6 +780,27 @@ func TestRecallReachesWhatArrivesLateOnAStick(t *testing.T) {
 	a.mustSee("an older stick", r, b, Purged)
 }
 
+func TestLateRecallDoesNotEndWhatWasSentAgainSince(t *testing.T) {
+	_, a, b := pair(t)
+	r := a.open("ht.cc", "comes and goes", to("@hispaniola"))
+	exchange(t, a, b)
+	member := func(in map[string]time.Time) {
+		if err := a.trust.SetMembership(t.Context(), "admin", "do.911", in); err != nil {
+			t.Fatal(err)
+		}
+	}
+	member(map[string]time.Time{})
+	recall := a.bundles(b, 0)
+	member(map[string]time.Time{"@hispaniola": {}})
+	b.take(a.bundles(b, 0)...)
+	b.mustHold("member again", r, 1)
+	b.take(recall...)
+	b.mustHold("the recall of the time between comes late", r, 1)
+	exchange(t, a, b)
+	b.mustHold("at the end", r, 1)
+	a.mustSee("at the end", r, b, Received)
+}
+
 func TestImportOfAThousandsKeepsUp(t *testing.T) {
 	if testing.Short() {
 		t.Skip("some seconds")

@@ -127,7 +127,7 @@ func (w *witness) words() map[string]wordFunc {
 func (x *Exchange) runWitness(ctx context.Context) error {
 	tick := time.NewTicker(10 * time.Second)
 	defer tick.Stop()
-	reached := map[string]bool{}
+	reached := map[string]*conn{}
 	for {
 		moved := x.links.moved.wait()
 		x.meet(ctx, reached)
@@ -153,11 +153,15 @@ func pause(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// meet tells whoever waits for it of nodes that can be reached and could not before.
-func (x *Exchange) meet(ctx context.Context, reached map[string]bool) {
+// meet tells whoever waits for it of nodes that can be reached anew: over another
+// connection than before.
+func (x *Exchange) meet(ctx context.Context, reached map[string]*conn) {
 	for _, n := range x.cfg.Trust.Active() {
-		up := n.Name != x.witness.signer.Name() && x.links.route(n.Name) != nil
-		if up && !reached[n.Name] {
+		if n.Name == x.witness.signer.Name() {
+			continue
+		}
+		up := x.links.route(n.Name)
+		if up != nil && up != reached[n.Name] {
 			x.witness.tell(ctx, n.Name)
 			for _, do := range x.met {
 				do(ctx, n.Name)
@@ -292,8 +296,9 @@ func (w *witness) onCheckpoint(ctx context.Context, from *store.Node, it bundle.
 	}
 	if st.Fault != "" && st.Fault != faultRestored {
 		// It was refused, and we hear it again: an administrator has resumed it, and
-		// what it shows from now on is what counts.
-		st.seal, st.Claims, st.Fault, st.Detail, st.Asked = seal{}, nil, "", "", 0
+		// what it shows from now on is what counts, also when others still show what
+		// they saw before.
+		st.seal, st.Claims, st.Fault, st.Detail, st.Asked, st.From = seal{}, nil, "", "", 0, c.At
 	}
 	v := st.judge(c, proofs, w.now())
 	if v.fault != "" && v.fault != faultRestored {
@@ -304,8 +309,12 @@ func (w *witness) onCheckpoint(ctx context.Context, from *store.Node, it bundle.
 		st.Fault, st.Detail, st.Before, st.Claims = v.fault, v.text, st.Size, nil
 	}
 	if len(v.prove) > 0 {
-		if st.Asked++; st.Asked == maxUnproven {
-			w.alarm(ctx, from.Name, "unproven", fmt.Sprintf("%s was asked %d times to prove that its ledger continues what was seen of it, and did not", from.Title, st.Asked), record.ID{})
+		// Words may cross or be lost with a link, and others show something new: so a
+		// doubt counts once a minute, and not at all when it is settled in between.
+		if now := w.now(); now.Sub(st.AskedAt).Abs() >= checkpointGrown {
+			if st.AskedAt, st.Asked = now.UTC(), st.Asked+1; st.Asked == maxUnproven {
+				w.alarm(ctx, from.Name, "unproven", fmt.Sprintf("%s was asked %d times to prove that its ledger continues what was seen of it, and did not", from.Title, st.Asked), record.ID{})
+			}
 		}
 		w.send(from.Name, say(wordProve, proveWord{v.prove}))
 	} else if v.co {

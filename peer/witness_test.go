@@ -201,6 +201,32 @@ func TestRolledBackLedgerIsRefusedLoudlyUntilResumed(t *testing.T) {
 	}
 }
 
+func TestResumedNodeIsNotAccusedAgainByWhatOthersSawBefore(t *testing.T) {
+	clock, a, b := pair(t)
+	p := newStation(t, "ccccccc3", clock, map[string][]string{"jm.cc": nil})
+	befriend(t, p, a)
+	befriend(t, p, b)
+	p.grow(3)
+	p.witness(t, a, b)
+	was := p.backup()
+	p.grow(30)
+	p.witness(t, a, b)
+	p.restore(was, false)
+	p.witness(t, b)
+	b.faulted(p, faultRolledBack)
+	if err := b.trust.Resume(t.Context(), "admin", p.keys.name); err != nil {
+		t.Fatal(err)
+	}
+	p.witness(t, b)
+	b.sound(p)
+	clock.Move(time.Hour)
+	a.x.witness.tell(t.Context(), b.keys.name) // what it saw before the ledger was rolled back
+	converse(t, a, b)
+	p.grow(1)
+	p.witness(t, b)
+	b.sound(p)
+}
+
 func TestRolledBackNodeFindsOutItself(t *testing.T) {
 	_, a, b := pair(t)
 	a.witness(t, b)
@@ -420,7 +446,7 @@ func TestNodeThatGivesNoProofIsNamed(t *testing.T) {
 	from := b.trust.Node(a.keys.name)
 	for range maxUnproven {
 		a.grow(1)
-		a.clock.Move(time.Second)
+		a.clock.Move(time.Minute)
 		c, _ := a.x.witness.ours()
 		n, err := signSeal(a.x.cfg.Signer, c.Size, c.Root, a.x.witness.life, a.clock.Now())
 		if err != nil {

@@ -3,6 +3,7 @@ package peer
 import (
 	"context"
 	"encoding/json"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -115,6 +116,15 @@ func (t *talks) count(node, topic string) (n int) {
 	return n
 }
 
+// forget drops the words of a topic that wait.
+func (t *talks) forget(node, topic string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if list := t.by[node]; slices.ContainsFunc(list, func(it bundle.Item) bool { return it.Topic == topic }) {
+		t.by[node] = slices.DeleteFunc(slices.Clone(list), func(it bundle.Item) bool { return it.Topic == topic })
+	}
+}
+
 func (t *talks) drop(node string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -184,8 +194,17 @@ const retryName = "peer.refused."
 // before the next occasion.
 func (s *streams) retry(ctx context.Context, node string) error {
 	b, err := s.x.cfg.Store.Value(ctx, retryName+node)
-	if err != nil || len(b) == 0 {
+	if err != nil {
 		return err
+	}
+	late := len(b) > 0 && !s.may.retries.take(node)
+	s.mu.Lock()
+	if delete(s.late, node); late {
+		s.late[node] = true
+	}
+	s.mu.Unlock()
+	if late || len(b) == 0 {
+		return nil // a node that refuses all and asks for it again must not fill our ledger
 	}
 	var ids []record.ID
 	if err := s.x.cfg.Store.EachShare(ctx, node, func(sh *store.Share) bool {
@@ -205,6 +224,18 @@ func (s *streams) retry(ctx context.Context, node string) error {
 		}
 	}
 	return nil
+}
+
+// retryLate does what could not be done at once.
+func (s *streams) retryLate(ctx context.Context) {
+	s.mu.Lock()
+	late := slices.Collect(maps.Keys(s.late))
+	s.mu.Unlock()
+	for _, node := range late {
+		if err := s.retry(ctx, node); err != nil && ctx.Err() == nil {
+			s.x.cfg.Log.Error("peer: sending again what was refused", "node", node, "error", err)
+		}
+	}
 }
 
 // openedWord says that somebody has opened a record.

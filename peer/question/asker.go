@@ -35,7 +35,7 @@ type Answer struct {
 	Title    string    `json:"title"`
 	State    State     `json:"state"`
 	At       time.Time `json:"at"`                 // of State
-	Reason   string    `json:"reason,omitempty"`   // rate, malformed, unavailable, proof, no-answer, not-active
+	Reason   string    `json:"reason,omitempty"`   // rate, malformed, unavailable, proof, silence, not-active
 	SetAt    time.Time `json:"setAt,omitzero"`     // when the list was made that was looked into
 	Agencies []string  `json:"agencies,omitempty"` // of a hit: whose records have it
 }
@@ -242,7 +242,7 @@ func (s *Service) retry(ctx context.Context, node string) {
 				case n == nil || n.State == store.NodeRevoked:
 					s.finish(ctx, q, name, Answer{State: Refused, Reason: "not-active"})
 				case now.Sub(q.At) > giveUp:
-					s.finish(ctx, q, name, Answer{State: Stale, Reason: "no-answer"})
+					s.finish(ctx, q, name, Answer{State: Stale, Reason: "silence"})
 				case n.State == store.NodeActive && (node != "" || now.Sub(o.Sent) >= wait || now.Before(o.Sent)):
 					s.send(q, n, now)
 				default:

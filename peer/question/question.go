@@ -136,10 +136,10 @@ func (s *Service) Types() []desk.Asked { return s.asked }
 
 // The topics of the words.
 const (
-	topicAsk    = "question.ask"    // to a holder: blinded identifiers, purpose, who asks
-	topicAnswer = "question.answer" // to an asker: what the holder's function makes of them
-	topicWant   = "question.want"   // to a holder: what parts of its list the asker has
-	topicList   = "question.list"   // to an asker: parts of the list
+	topicAsk    = "question.ask"       // to a holder: blinded identifiers, purpose, who asks
+	topicAnswer = "question.evaluated" // to an asker: what the holder's function makes of them
+	topicWant   = "question.want"      // to a holder: what parts of its list the asker has
+	topicList   = "question.list"      // to an asker: parts of the list
 )
 
 // Words is what the exchange does with the words of this package, by topic. A word

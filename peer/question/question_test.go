@@ -470,7 +470,7 @@ func TestQuestionThatIsAskedAgainCostsNothing(t *testing.T) {
 	ht, do := n.join(t, "ht", "ht.cc"), n.join(t, "do", "do.911")
 	lost := 0
 	n.lose = func(w word) bool {
-		if w.item.Topic == "question.answer" && lost < 3 {
+		if w.item.Topic == "question.evaluated" && lost < 3 {
 			lost++
 			return true
 		}
@@ -501,7 +501,7 @@ func TestGivesUpAfterAWeekAndForgetsTheValue(t *testing.T) {
 	ht.Clock.Move(8 * 24 * time.Hour)
 	ht.svc.Linked(context.Background(), "konbit.node/do")
 	got, err := ht.svc.Question(context.Background(), "ht.cc", q.ID)
-	if err != nil || got.Answers[0].State != question.Stale || got.Answers[0].Reason != "no-answer" {
+	if err != nil || got.Answers[0].State != question.Stale || got.Answers[0].Reason != "silence" {
 		t.Errorf("%+v %v", got, err)
 	}
 	if b, _ := ht.DB.Value(context.Background(), "question.asked/ht.cc"); bytes.Contains(b, []byte("A123456")) {
@@ -631,7 +631,7 @@ func TestAnswerThatDoesNotFitIsRefused(t *testing.T) {
 	} {
 		n.mu.Lock()
 		n.alter = func(w *word) {
-			if w.item.Topic != "question.answer" {
+			if w.item.Topic != "question.evaluated" {
 				return
 			}
 			var a answer

@@ -65,6 +65,23 @@ func (s *Service) offer(ctx context.Context, op string, n *store.Node, c *Signed
 	if c.Ledger != n.Ledger {
 		return otherLedger(op, n)
 	}
+	return s.aside(ctx, op, n, c, why, fmt.Sprintf("this card of %s has a key that nothing vouches for; it is kept aside", n.Title))
+}
+
+// seized refuses a card by which a node takes an agency that people here know and
+// name already, and that it did not serve: what is released to that agency would go
+// to it. That takes a person.
+func (s *Service) seized(ctx context.Context, op string, n *store.Node, c *SignedCard) error {
+	v := s.now.Load()
+	for _, a := range c.Agencies {
+		if old, known := v.agencies[a.ID]; known && !old.Local && old.Node != n.Name {
+			return s.aside(ctx, op, n, c, nil, fmt.Sprintf("%s says that it serves %s now, which is known here and not as one of its agencies; its card is kept aside", n.Title, a.ID))
+		}
+	}
+	return nil
+}
+
+func (s *Service) aside(ctx context.Context, op string, n *store.Node, c *SignedCard, why error, text string) error {
 	if s.memory.Offers[n.Name] == nil && len(s.memory.Offers) >= maxOffers {
 		return record.Errorf(record.TooMany, op, "%d cards wait for approval already", maxOffers)
 	}
@@ -75,9 +92,8 @@ func (s *Service) offer(ctx context.Context, op string, n *store.Node, c *Signed
 	if err := s.keep(ctx); err != nil {
 		return err
 	}
-	return &record.Error{Code: record.Conflict, Op: op, Err: why,
-		Message: fmt.Sprintf("this card of %s has a key that nothing vouches for; it is kept aside", n.Title),
-		Hint:    "ask its administrator for the fingerprint over the telephone; approve the node with it if it is " + Spoken(c.Sign)}
+	return &record.Error{Code: record.Conflict, Op: op, Err: why, Message: text,
+		Hint: "ask its administrator over the telephone, and for the fingerprint; approve the node with it if it is " + Spoken(c.Sign)}
 }
 
 func otherLedger(op string, n *store.Node) error {
@@ -361,6 +377,7 @@ func (s *Service) Approve(ctx context.Context, actor, node string, fingerprint s
 // compared returns the card whose key has the fingerprint: the node's, or one that
 // was kept aside.
 func (s *Service) compared(op string, n *store.Node, fingerprint string) (*SignedCard, error) {
+	var newest *SignedCard
 	for _, b := range [][]byte{n.Card, s.memory.Offers[n.Name]} {
 		if b == nil {
 			continue
@@ -369,9 +386,12 @@ func (s *Service) compared(op string, n *store.Node, fingerprint string) (*Signe
 		if err != nil {
 			return nil, err
 		}
-		if SameSpoken(c.Sign, fingerprint) {
-			return c, nil
+		if SameSpoken(c.Sign, fingerprint) && (newest == nil || c.Serial > newest.Serial) {
+			newest = c
 		}
+	}
+	if newest != nil {
+		return newest, nil
 	}
 	e := record.Errorf(record.Denied, op, "the fingerprint is not that of %s: its card may have been changed on the way", n.Title)
 	e.Hint = "have it read out again, by somebody whose voice you know; if it differs still, refuse the node and tell him"

@@ -89,13 +89,8 @@ func (s *Service) serveCard(w http.ResponseWriter, r *http.Request) {
 		refuse(w, tooMany(wait))
 		return
 	}
-	b, err := s.SelfCard(r.Context())
-	if err != nil {
-		refuse(w, err)
-		return
-	}
 	w.Header().Set("Content-Type", "application/json")
-	w.Write(b)
+	w.Write(s.Self().Card) // as it was made last: strangers make us read nothing
 }
 
 func (s *Service) serveDirectory(w http.ResponseWriter, r *http.Request) {

@@ -104,16 +104,22 @@ func (s *Service) TakeCard(ctx context.Context, b []byte) error {
 	if err != nil {
 		return err
 	}
+	if c.Node == s.Self().Name {
+		return nil
+	}
+	n, err := s.node(op, c.Node)
+	if err == nil && n.State != store.NodeRevoked {
+		err = s.trusted(op, n, c) // before anything is locked or read: this may be a stranger
+	}
+	if err != nil {
+		return err
+	}
 	end, err := s.begin(ctx)
 	defer end()
 	if err != nil {
 		return err
 	}
-	if c.Node == s.Self().Name {
-		return nil
-	}
-	n, err := s.node(op, c.Node)
-	if err != nil {
+	if n, err = s.node(op, c.Node); err != nil {
 		return err
 	}
 	if n.State == store.NodeRevoked {
@@ -156,6 +162,11 @@ func (s *Service) takeCard(ctx context.Context, actor string, n *store.Node, c *
 	v := s.now.Load()
 	if err := v.admissible("card", c); err != nil {
 		return err
+	}
+	if n.State != store.NodePending {
+		if err := s.seized(ctx, "card", n, c); err != nil {
+			return err
+		}
 	}
 	now := *n
 	s.fill(&now, c)

@@ -522,3 +522,25 @@ func TestCardGrowsWithEveryChangeAndOnlyThen(t *testing.T) {
 }
 
 var errDisk = errors.New("the disk is full")
+
+func TestAgencyThatPeopleHereKnowIsTakenByNoCardAlone(t *testing.T) {
+	c := newClock()
+	a, b := start(t, c, "A", "ht.cc"), start(t, c, "B", "do.911")
+	joins(t, a, b, false, nil)
+	// Somebody here names us.cbp already, and nobody serves it yet.
+	_, err := a.node.Accounts.AddAgency(t.Context(), account.Node, store.Agency{ID: "us.cbp", Name: "CBP", Communities: []string{"@border"}})
+	must(t, err)
+	_, err = b.node.Accounts.AddAgency(t.Context(), account.Node, store.Agency{ID: "us.cbp", Name: "Robbed", Local: true})
+	must(t, err)
+	wants(t, a.TakeCard(t.Context(), b.card()), record.Conflict, "us.cbp")
+	_, err = a.AddCard(t.Context(), actor, b.card())
+	wants(t, err, record.Conflict, "kept aside")
+	if got := a.agency("us.cbp"); got.Node != "" || slices.Contains(a.Node(b.name()).Agencies, "us.cbp") {
+		t.Fatalf("it was taken: %+v", got)
+	}
+	// A person who has asked may say that it is so.
+	must(t, a.Approve(t.Context(), actor, b.name(), b.fingerprint(), nil, time.Time{}))
+	if got := a.agency("us.cbp"); got.Node != b.name() {
+		t.Errorf("after it was approved: %+v", got)
+	}
+}
