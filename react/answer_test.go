@@ -1,6 +1,7 @@
 package react
 
 import (
+	"encoding/json"
 	"slices"
 	"testing"
 	"time"
@@ -10,10 +11,11 @@ import (
 	"konbit/kerneltest"
 	"konbit/policy"
 	"konbit/record"
+	"konbit/store"
 )
 
-func exchange(t *testing.T) (*kerneltest.House, func(person string) *policy.Reader) {
-	h := kerneltest.New(t, func(h *kerneltest.House) { h.Extra = []*desk.Desk{kerneltest.Answers()} })
+func exchange(t *testing.T, change ...func(*kerneltest.House)) (*kerneltest.House, func(person string) *policy.Reader) {
+	h := kerneltest.New(t, append(change, func(h *kerneltest.House) { h.Extra = []*desk.Desk{kerneltest.Answers()} })...)
 	return h, func(person string) *policy.Reader {
 		r := h.Reader(person, desk.Operator)
 		r.Roles["answers"] = []desk.Role{desk.Operator}
@@ -64,6 +66,68 @@ func TestAReplyMovesTheRecordOfAnotherAgencyThatItAnswersAndNoOther(t *testing.T
 	s, err := h.Store.Get(ctx, q.ID)
 	if err != nil || s.Record.Owner != "ht.cc" || s.Record.Author != "ht.cc/node" || s.Record.Command != "ask.settle" {
 		t.Errorf("%+v, %v", s.Record.Header, err)
+	}
+	h.Verify()
+}
+
+// told is a reply of another node's agency.
+func told(id record.ID, version int, owner string, to *record.Record, change ...func(*record.Record)) *record.Record {
+	return kerneltest.Foreign(id, version, append([]func(*record.Record){func(r *record.Record) {
+		r.Kind, r.State, r.Command, r.Owner, r.Author = "tell", "said", "tell.create", owner, owner+"/rosa"
+		r.Links = []record.Link{kerneltest.Link(to)}
+		r.Body, _ = json.Marshal(kerneltest.Tell{})
+	}}, change...)...)
+}
+
+func TestAnotherNodesWordMovesOnlyWhatItWasAsked(t *testing.T) {
+	h, who := exchange(t, kerneltest.Apart, func(h *kerneltest.House) { h.Dir.Nodes["int.aid"] = kerneltest.Dominican })
+	cc := who("ht.cc/op")
+	r := start(t, h)
+	q := ask(h, cc, time.Time{}, toDo)
+	note := h.Create(cc, "note", kerneltest.Draft(kerneltest.Note{Title: "a"}))
+	n := int64(0)
+	arrive := func(rec *record.Record) {
+		t.Helper()
+		n++
+		if f := h.Arrive(store.Normal, n-1, n, kerneltest.Signed(n, rec)); f[0].Status != intake.Applied {
+			t.Fatalf("%+v", f)
+		}
+		settle(t, r)
+	}
+	arrive(told(kerneltest.ID(), 1, "int.aid", q)) // it was not asked
+	arrive(told(kerneltest.ID(), 1, "do.911", q, func(r *record.Record) { r.Links[0].Rel = "related" }))
+	arrive(told(kerneltest.ID(), 1, "do.911", note))
+	arrive(told(kerneltest.ID(), 1, "do.911", q, func(r *record.Record) { r.Links = append(r.Links, kerneltest.Link(note)) }))
+	if s, _ := state(t, h, q.ID); s != "open" {
+		t.Fatalf("the request is %s", s)
+	}
+	if s, _ := state(t, h, note.ID); s != "open" {
+		t.Fatalf("the note is %s", s)
+	}
+	arrive(told(kerneltest.ID(), 1, "do.911", q))
+	if s, _ := state(t, h, q.ID); s != "done" {
+		t.Errorf("answered, the request is %s", s)
+	}
+	h.Verify()
+}
+
+func TestARequestOfAnotherNodeIsMovedThere(t *testing.T) {
+	h, who := exchange(t, kerneltest.Apart)
+	r := start(t, h)
+	due := kerneltest.Day.Add(time.Hour)
+	id := kerneltest.ID()
+	q := kerneltest.Foreign(id, 1, func(r *record.Record) {
+		r.Kind, r.State, r.Command = "ask", "open", "ask.create"
+		r.Body, _ = json.Marshal(kerneltest.Ask{To: "ht.cc", Due: &due})
+	})
+	h.Arrive(store.Normal, 0, 1, kerneltest.Signed(1, q))
+	tell(h, who("ht.cc/op"), []string{"do.911"}, kerneltest.Link(q))
+	h.Clock.Move(3 * time.Hour)
+	settle(t, r)
+	r = start(t, h)
+	settle(t, r)
+	if s, flags := state(t, h, id); s != "open" || flags != nil {
+		t.Errorf("%s %v", s, flags)
 	}
 	h.Verify()
 }

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	"io"
 	"mime"
 	"net/http"
@@ -87,6 +88,9 @@ func (s *Server) attachment(w http.ResponseWriter, r *http.Request, k *desk.Kind
 	default:
 		return record.Fields{{Path: "size", Code: "enum", Message: "must be thumb"}}.Err(k.Name + ".attachment")
 	}
+	if record.CodeOf(err) == record.NotFound && content == nil && r.URL.Query().Get("size") == "" {
+		return s.fetching(r.Context(), it.Record, hash, err)
+	}
 	if err != nil {
 		return err
 	}
@@ -101,6 +105,26 @@ func (s *Server) attachment(w http.ResponseWriter, r *http.Request, k *desk.Kind
 	http.NewResponseController(w).SetWriteDeadline(time.Now().Add(10 * time.Minute))
 	http.ServeContent(w, r, "", time.Time{}, content)
 	return nil
+}
+
+// fetching has an attachment of a foreign record fetched from its owner's node,
+// now that somebody wants it, and says how far it has come.
+func (s *Server) fetching(ctx context.Context, rec *record.Record, hash string, missing error) error {
+	if s.cfg.Exchange == nil {
+		return missing
+	}
+	f, err := s.cfg.Exchange.Want(ctx, rec, hash)
+	if record.CodeOf(err) == record.NotFound {
+		return missing
+	}
+	if err != nil {
+		return err
+	}
+	e := record.Errorf(record.Unavailable, "attachment", "it is on its way from the owner's node: %d of %d kB are here", f.Done>>10, (f.Total+1023)>>10)
+	if e.Hint = "try again in a moment"; !f.Reachable {
+		e.Hint = "that node cannot be reached now; it comes when the link is back"
+	}
+	return e
 }
 
 // disposition lets a browser show only what the node has encoded itself.

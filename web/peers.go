@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"konbit/account"
 	"konbit/desk"
 	"konbit/peer"
 	"konbit/peer/trust"
@@ -32,6 +34,7 @@ type Exchange interface {
 	Export(ctx context.Context, node string, w io.Writer) (bundles, items int, err error)
 	Import(ctx context.Context, r io.Reader, progress func(done int64)) (peer.Told, error)
 	Holding() <-chan struct{}
+	Want(ctx context.Context, rec *record.Record, hash string) (peer.Fetching, error)
 }
 
 // SelfView is this node as others know it.
@@ -124,6 +127,11 @@ func (s *Server) registerPeers() {
 		})
 	}
 	post("approve-peer", "/approve", "Trust a node, after comparing its fingerprint by telephone", func(ctx context.Context, r *policy.Reader, node string, b *peerChange) error {
+		for agency, in := range b.Communities {
+			if err := s.mayBring(r, agency, in); err != nil {
+				return err
+			}
+		}
 		return s.cfg.Trust.Approve(ctx, r.Person, node, b.Fingerprint, b.Communities, b.Since)
 	})
 	post("revoke-peer", "/revoke", "Send a node nothing any more, for good", func(ctx context.Context, r *policy.Reader, node string, b *peerChange) error {
@@ -177,6 +185,26 @@ func (s *Server) runsNode(ctx context.Context) (*policy.Reader, error) {
 		return nil, record.Errorf(record.Denied, "peer", "only an administrator of this node may do this")
 	}
 	return r, nil
+}
+
+// mayBring refuses to bring an agency into a community that others are in: whoever is in it sees
+// what is released to it, so that takes an administrator of one that is. A region's founder
+// answers for the agencies of other nodes, not for those that share this one.
+func (s *Server) mayBring(r *policy.Reader, agency string, communities []string) error {
+	d, founder := s.cfg.Accounts.Directory(), s.cfg.Trust.Founder()
+	for _, c := range communities {
+		in := slices.Clone(d.Communities[c])
+		if founder {
+			in = slices.DeleteFunc(in, func(a string) bool { return !d.Agencies[a].Local })
+		}
+		if r.Person == account.Node || len(in) == 0 || slices.Contains(in, agency) || slices.ContainsFunc(in, func(a string) bool { return d.Holds(r.Person, a, desk.Administrator) }) {
+			continue
+		}
+		e := record.Errorf(record.Denied, "peer.membership", "an agency joins %s by the word of one that is in it", c)
+		e.Hint = "ask an administrator of " + strings.Join(in, ", ")
+		return e
+	}
+	return nil
 }
 
 func (s *Server) peersView(ctx context.Context) (*PeersView, error) {
@@ -318,6 +346,9 @@ func (s *Server) registerJoining() {
 		}
 	}) (*struct{ Body SelfView }, error) {
 		r, err := s.runsNode(ctx)
+		if err == nil && record.AgencyID(in.Body.What) && r.Person != account.Node && in.Body.What != r.Agency {
+			err = record.Errorf(record.Denied, "peer.rotate", "the key of %.80s is replaced by an administrator of its own", in.Body.What)
+		}
 		if err == nil {
 			err = s.cfg.Trust.Rotate(ctx, r.Person, in.Body.What, in.Body.Compromised)
 		}
@@ -383,6 +414,9 @@ func (s *Server) registerRegion() {
 		}
 	}) (*struct{ Body DirectoryView }, error) {
 		r, err := s.runsNode(ctx)
+		if err == nil {
+			err = s.mayBring(r, in.Body.Agency, slices.Collect(maps.Keys(in.Body.Communities)))
+		}
 		if err == nil {
 			since := map[string]time.Time{}
 			for c, t := range in.Body.Communities {

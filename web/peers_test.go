@@ -80,14 +80,13 @@ func (h *house) until(c *client, what string, ok func(*web.PeersView) bool) {
 
 func TestNodesJoinByInvitationAndAReleasedRecordArrives(t *testing.T) {
 	a, b := joined(t)
-	grown := func() <-chan struct{} { _, c := b.node.Intake.Grown(); return c }
 	ana, kay := a.token("ht.cc/ana"), b.token("jm.jcf/kay")
 	draft := a.incident()
 	draft["marking"] = m{"tlp": "AMBER", "to": []string{"jm.jcf"}}
 	rec := ana.do("POST", incidents, draft).want(201)
 	path := incidents + "/" + rec.text("id")
 	for {
-		more := grown()
+		_, more := b.node.Intake.Grown()
 		if res := kay.do("GET", path, nil); res.StatusCode == 200 {
 			break
 		}
@@ -95,12 +94,12 @@ func TestNodesJoinByInvitationAndAReleasedRecordArrives(t *testing.T) {
 	}
 	var v web.HoldersView
 	for {
-		changed := a.node.Exchange.StatusChanged()
+		_, more := a.node.Intake.Grown() // a receipt is an entry of the ledger
 		ana.do("GET", path+"/holders", nil).want(200).json(&v)
 		if len(v.Holders) == 1 && (v.Holders[0].State == peer.Received || v.Holders[0].State == peer.Opened) {
 			break
 		}
-		<-changed
+		<-more
 	}
 	// Whoever does not own a record is not told who else holds it.
 	kay.do("GET", path+"/holders", nil).want(200).json(&v)
@@ -197,4 +196,27 @@ func TestAPeerThatIsNotKnownIsAnsweredByNameAndNothingElse(t *testing.T) {
 	}
 	stranger.do("GET", "/peer/v1/stream", nil)
 	stranger.do("GET", "/peer/etc/passwd", nil)
+}
+
+func TestAnAdministratorBringsNobodyIntoACommunityOfOthersOfThisNode(t *testing.T) {
+	a, b := joined(t)
+	p := store.Person{ID: "ht.gcg/boss", Name: "Boss", Lang: "en", Grants: []store.Grant{{Agency: "ht.gcg", Desk: "*", Role: desk.Administrator}}}
+	if _, err := a.node.Accounts.AddPerson(t.Context(), account.Node, p, password); err != nil {
+		t.Fatal(err)
+	}
+	boss, root := a.token("ht.gcg/boss", "admin"), a.token("ht.cc/root", "admin")
+	var v, theirs web.PeersView
+	boss.do("GET", peers, nil).want(200).json(&v)
+	b.token("jm.jcf/root", "admin").do("GET", peers, nil).want(200).json(&theirs)
+	approve := m{"fingerprint": theirs.Self.Fingerprint, "communities": m{"jm.jcf": []string{"@hispaniola"}}}
+	boss.do("POST", peers+"/membership", m{"agency": "ht.gcg", "communities": m{"@hispaniola": nil}}).problem(403, "denied")
+	boss.do("POST", peers+"/membership", m{"agency": "jm.jcf", "communities": m{"@hispaniola": nil}}).problem(403, "denied")
+	boss.do("POST", peers+"/"+v.Peers[0].Short+"/approve", approve).problem(403, "denied")
+	boss.do("POST", peers+"/rotate", m{"what": "ht.cc"}).problem(403, "denied")
+	if in := a.node.Accounts.Directory().Communities["@hispaniola"]; len(in) != 2 {
+		t.Errorf("@hispaniola has %v", in)
+	}
+	boss.do("POST", peers+"/membership", m{"agency": "ht.gcg", "communities": m{"@customs": nil}}).want(200)
+	boss.do("POST", peers+"/rotate", m{"what": "ht.gcg"}).want(200)
+	root.do("POST", peers+"/"+v.Peers[0].Short+"/approve", approve).want(200)
 }
