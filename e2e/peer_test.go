@@ -142,6 +142,20 @@ func TestThreeProcessesExchangeThroughAHubThatIsKilled(t *testing.T) {
 		}
 		return err == nil && len(v.Holders) > 0
 	})
+	plate := map[string]any{"observed": time.Now().UTC().Format(time.RFC3339), "marking": map[string]any{"tlp": "AMBER"},
+		"body": map[string]any{"title": "a lorry", "category": "robbery", "severity": "minor", "identifiers": []map[string]any{{"type": "plate", "value": "AA 04-217"}}}}
+	if _, err := call(t.Context(), http.DefaultClient, do.op, "POST", do.url+"/api/v1/records/incident", plate, nil); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("KONBIT_TOKEN", ht.op)
+	for value, want := range map[string]string{"aa04217": "Konbit: hit do.911", "AA04218": "no-hit"} {
+		if out := konbit(t, "peer", "ask", "plate", value, "--purpose", "stolen lorry", "--url", ht.url); !strings.Contains(out, want) || want == "no-hit" && strings.Contains(out, ": hit") {
+			t.Errorf("peer ask %s: %s", value, out)
+		}
+	}
+	if out := konbit(t, "peer", "holders", "incident", third, "--url", ht.url); strings.Count(out, "opened")+strings.Count(out, "received") != 1 {
+		t.Errorf("peer holders: %s", out)
+	}
 	if do.has(alone) != 404 || hub.has(alone) != 404 {
 		t.Error("a record with an empty audience left its node")
 	}

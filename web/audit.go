@@ -89,6 +89,19 @@ func (s *Server) registerAudit() {
 		return map[string]*huma.Response{"200": {Description: text, Content: map[string]*huma.MediaType{"text/plain": {Schema: &huma.Schema{Type: "string"}}}}}
 	}
 	s.handle(huma.Operation{OperationID: "get-checkpoint", Method: http.MethodGet, Path: at + "/checkpoint", Summary: "The ledger's newest signed checkpoint: for auditors and administrators", Tags: []string{tag}, Responses: plain("A signed note (C2SP tlog-checkpoint)")}, s.checkpoint)
+	huma.Register(s.api, op("get-witnesses", http.MethodGet, at+"/witnesses", "The newest checkpoints of this ledger that other nodes have co-signed: whoever keeps one can hold the node to it", tag), func(ctx context.Context, _ *empty) (*struct{ Body map[string]string }, error) {
+		if err := s.overseer(ctx); err != nil {
+			return nil, s.fail(err)
+		}
+		if s.cfg.Exchange == nil {
+			return &struct{ Body map[string]string }{map[string]string{}}, nil
+		}
+		notes, err := s.cfg.Exchange.Cosigned(ctx)
+		if notes == nil {
+			notes = map[string]string{}
+		}
+		return &struct{ Body map[string]string }{notes}, s.fail(err)
+	})
 	s.handle(huma.Operation{OperationID: "get-ledger-key", Method: http.MethodGet, Path: at + "/key", Summary: "The public key under which checkpoints are verified", Tags: []string{tag}, Responses: plain("A verifier key (C2SP signed-note)")}, s.ledgerKey)
 	huma.Register(s.api, op("verify-ledger", http.MethodPost, at+"/verify", "Check the whole ledger against the records; one check runs at a time", tag), func(ctx context.Context, _ *empty) (*struct{ Body Verification }, error) {
 		if err := s.overseer(ctx); err != nil {

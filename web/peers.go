@@ -34,6 +34,7 @@ type Exchange interface {
 	Export(ctx context.Context, node string, w io.Writer) (bundles, items int, err error)
 	Import(ctx context.Context, r io.Reader, progress func(done int64)) (peer.Told, error)
 	Holding() <-chan struct{}
+	Cosigned(ctx context.Context) (map[string]string, error)
 	Want(ctx context.Context, rec *record.Record, hash string) (peer.Fetching, error)
 }
 

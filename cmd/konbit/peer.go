@@ -18,6 +18,7 @@ import (
 
 	"konbit/desk"
 	"konbit/peer"
+	"konbit/peer/question"
 	"konbit/policy"
 	"konbit/record"
 	"konbit/store"
@@ -164,6 +165,8 @@ type peerCmd struct {
 	Directory peerDirectoryCmd `cmd:"" help:"Show who is in the region, and in which communities."`
 	Member    peerMemberCmd    `cmd:"" help:"Say in which communities an agency is."`
 	Rotate    peerRotateCmd    `cmd:"" help:"Make a new key: link, seal, or an agency's."`
+	Holders   peerHoldersCmd   `cmd:"" help:"Say which nodes hold a record, or still have to give it back."`
+	Ask       peerAskCmd       `cmd:"" help:"Ask other nodes whether they hold anything about an identifier: hit or no hit."`
 	Alarms    peerAlarmsCmd    `cmd:"" help:"Show what other nodes did that they should not, newest first."`
 }
 
@@ -524,6 +527,70 @@ func (c *peerAlarmsCmd) Run(ctx context.Context) error {
 			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", a.At.Local().Format("2006-01-02 15:04:05"), a.Node, a.Code, a.Text, a.Record)
 		}
 		return w.Flush()
+	})
+}
+
+type peerHoldersCmd struct {
+	Kind string `arg:"" help:"Record kind: incident."`
+	ID   string `arg:"" help:"The record."`
+	api
+}
+
+func (c *peerHoldersCmd) Run(ctx context.Context) error {
+	if c.URL == "" {
+		return record.Errorf(record.Invalid, "peer holders", "who holds a record is shown to those who may open it: use --url, with a token of such a person")
+	}
+	return c.with(ctx, func(n *caller) error {
+		var v web.HoldersView
+		if err := n.ask(ctx, "GET", "/api/v1/records/"+url.PathEscape(c.Kind)+"/"+url.PathEscape(c.ID)+"/holders", nil, &v); err != nil {
+			return err
+		}
+		w := tabwriter.NewWriter(os.Stdout, 0, 4, 2, ' ', 0)
+		for _, h := range v.Holders {
+			fmt.Fprintf(w, "%s\t%s\tversion %d\tsince %s\t%s\n", h.Title, h.State, h.Version, h.Since.Local().Format("2006-01-02 15:04:05"), h.Reason)
+		}
+		return w.Flush()
+	})
+}
+
+type peerAskCmd struct {
+	Type  string `arg:"" help:"Sort of identifier: plate, passport, firearm, telephone, vessel."`
+	Value string `arg:"" help:"The identifier."`
+	api
+	Purpose string        `required:"" help:"Why; it stands in the ledgers of both sides." placeholder:"WORDS"`
+	Node    []string      `help:"Short names of the nodes to ask; all unless said otherwise." placeholder:"NODE"`
+	Wait    time.Duration `help:"How long to wait for answers." default:"20s"`
+}
+
+func (c *peerAskCmd) Run(ctx context.Context) error {
+	if c.URL == "" {
+		return record.Errorf(record.Invalid, "peer ask", "a question goes through a running node: use --url, with a token of an operator")
+	}
+	return c.with(ctx, func(n *caller) error {
+		var q question.Question
+		if err := n.ask(ctx, "POST", "/api/v1/questions", map[string]any{"type": c.Type, "value": c.Value, "purpose": c.Purpose, "nodes": c.Node}, &q); err != nil {
+			return err
+		}
+		tick := time.NewTicker(500 * time.Millisecond)
+		defer tick.Stop()
+		end := time.After(c.Wait)
+	wait:
+		for slices.ContainsFunc(q.Answers, func(a question.Answer) bool { return a.State == question.Waiting }) {
+			select {
+			case <-ctx.Done():
+				return ctx.Err()
+			case <-end:
+				break wait
+			case <-tick.C:
+			}
+			if err := n.ask(ctx, "GET", "/api/v1/questions/"+url.PathEscape(q.ID), nil, &q); err != nil {
+				return err
+			}
+		}
+		for _, a := range q.Answers {
+			fmt.Printf("%s: %s %s %s\n", a.Title, a.State, strings.Join(a.Agencies, " "), a.Reason)
+		}
+		return nil
 	})
 }
 
