@@ -6,7 +6,7 @@ import { rows, signIn, wide } from './console.mjs';
 
 const source = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
-async function faults(page, where) {
+export async function faults(page, where) {
   await page.evaluate(source);
   const { violations } = await page.evaluate(() => window.axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'] }));
   return violations.map((v) => `${where}: ${v.id} (${v.nodes.length}) ${v.nodes.slice(0, 3).map((n) => `${n.target.join(' ')} ${n.any[0]?.message ?? n.all[0]?.message ?? ''}`).join(' | ')}`);
@@ -21,10 +21,15 @@ export async function axe({ check, node }) {
       await page.locator('.demo-card').first().waitFor();
       await look('sign-in');
       await signIn(page, node.url);
-      await rows(page).first().click();
+      await rows(page).filter({ hasText: 'ht.cc' }).first().click();
       await page.locator('.drawer .tl li').first().waitFor();
       await page.locator('.drawer .who > *').first().waitFor();
       await look('board and drawer');
+      await page.locator('.offers button').last().click();
+      await page.locator('.composer .form-foot').waitFor();
+      await look('an answer');
+      await page.keyboard.press('Escape');
+      await page.locator('.composer').waitFor({ state: 'detached' });
       await page.locator('.drawer .sec header .linky').first().click();
       await page.getByRole('dialog').waitFor();
       await look('release');
@@ -34,6 +39,10 @@ export async function axe({ check, node }) {
       await page.goto(node.url + '/board/sitrep');
       await page.locator('.side svg').first().waitFor();
       await look('charts');
+      await page.goto(node.url + '/inbox/rfi?tab=ours&all=1');
+      await page.getByRole('tab').first().waitFor();
+      await page.locator('.inbox .q, .inbox .notice').first().waitFor();
+      await look('inbox');
       await page.goto(node.url + '/settings');
       await page.locator('.page h1').waitFor();
       await page.waitForLoadState('networkidle');

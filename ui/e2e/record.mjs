@@ -92,6 +92,27 @@ export async function record({ check, node }) {
     assert.equal((await page.request.get(new URL(await link.getAttribute('href'), node.url).href)).headers()['content-type'], 'application/pdf');
   });
 
+  await check('identifiers are entered as rows, shown as a table, and found', wide, async (page) => {
+    await signIn(page, node.url);
+    await rows(page).first().waitFor();
+    await page.keyboard.press('n');
+    await fill(page, 'With identifiers');
+    const list = page.getByRole('group', { name: 'Plates, passports, firearms, telephones, vessels' });
+    for (const [n, [type, value]] of [['Plate', 'ZZ-00 417'], ['Telephone', '+509 5555 0417']].entries()) {
+      await list.getByRole('button', { name: 'Add a row' }).click();
+      const select = list.locator('.mantine-Select-input').nth(n);
+      await select.click();
+      await page.locator('[role=option]:visible', { hasText: type }).click();
+      await list.getByLabel('Number').nth(n).fill(value);
+    }
+    await save(page);
+    const table = page.locator('.drawer .rows-in table');
+    await table.getByText('ZZ-00 417').waitFor();
+    assert.deepEqual(await table.locator('tbody tr td:first-child').allInnerTexts(), ['Plate', 'Telephone']);
+    const found = await call(page, '/records/incident?q=zz00417');
+    assert.deepEqual(found.items.map((i) => i.body.title), ['With identifiers']);
+  });
+
   await check('an import says what was taken and gives the refused rows back', wide, async (page) => {
     await signIn(page, node.url, { role: 'supervisor' });
     await page.goto(node.url + '/import');

@@ -7,11 +7,13 @@
 import { existsSync, mkdirSync, rmSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { chromium } from 'playwright-core';
+import { answer } from './answer.mjs';
 import { axe } from './axe.mjs';
 import { board } from './board.mjs';
 import { fault } from './fault.mjs';
 import { newNode } from './node.mjs';
 import { people } from './people.mjs';
+import { peers } from './peers.mjs';
 import { record } from './record.mjs';
 import { walk } from './walk.mjs';
 
@@ -62,7 +64,7 @@ async function check(promise, options, run) {
   }
 }
 
-const parts = { board, walk, record, people, fault, axe };
+const parts = { board, walk, record, answer, people, peers, fault, axe };
 const asked = process.argv.slice(2);
 const unknown = asked.find((a) => !parts[a]);
 try {

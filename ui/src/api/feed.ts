@@ -1,4 +1,5 @@
 import { query, standing } from './client';
+import type { Dot } from './peers';
 import type { Rec } from './types';
 
 export interface FeedEvent {
@@ -16,6 +17,7 @@ interface Handlers {
   record(e: FeedEvent): void;
   gone(e: FeedEvent): void;
   reset(): void;
+  peers(dots: Dot[]): void;
   state(s: FeedState): void;
 }
 
@@ -42,6 +44,7 @@ export function openFeed(kinds: string[], on: Handlers): () => void {
     source.addEventListener('hello', take(() => on.state('live')));
     source.addEventListener('record', take((e) => on.record(e)));
     source.addEventListener('gone', take((e) => on.gone(e)));
+    source.addEventListener('peers', (m: MessageEvent<string>) => on.peers((JSON.parse(m.data) as { peers: Dot[] | null }).peers ?? []));
     source.addEventListener('reset', () => {
       cursor = '';
       on.reset();

@@ -3,6 +3,7 @@ import { useEffect, useSyncExternalStore } from 'react';
 import { onReach } from './client';
 import { openFeed, type FeedEvent, type FeedState } from './feed';
 import { flush } from './outbox';
+import { mergeDots } from './peers';
 import type { Page, Rec } from './types';
 
 // What arrived is told to whoever listens; a screen decides how to show it
@@ -45,31 +46,37 @@ export function onArrival(f: (e: FeedEvent) => void): () => void {
   };
 }
 
-// useFeed runs the one connection of the console.
-export function useFeed(kinds: string[]) {
+// useFeed runs the one connection of the console. Who may read no kind hears of
+// the other nodes only; undefined is not known yet.
+export function useFeed(kinds: string[] | undefined) {
   const client = useQueryClient();
-  const key = kinds.join(',');
+  const key = kinds?.join(',');
   useEffect(() => {
-    if (!key) return;
+    if (key === undefined) return;
     const stale = throttled((kind) => {
       void client.invalidateQueries({ queryKey: ['map', kind] });
       void client.invalidateQueries({ queryKey: ['count', kind] });
       void client.invalidateQueries({ queryKey: ['all', kind] });
     }, 2500);
     let wasCut = false;
-    return openFeed(key.split(','), {
+    return openFeed(key ? key.split(',') : [], {
       record(e) {
-        if (e.record) patch(client, e.record);
-        else void client.invalidateQueries({ queryKey: ['record', e.kind, e.id] });
+        if (e.record) {
+          patch(client, e.record);
+          // Whoever looks at what it links to sees it come.
+          for (const l of e.record.links ?? []) void client.invalidateQueries({ queryKey: ['record', l.kind, l.id, 'links'] });
+        } else void client.invalidateQueries({ queryKey: ['record', e.kind, e.id] });
         stale(e.kind);
         arrivals.forEach((f) => f(e));
       },
       gone(e) {
         drop(client, e);
+        void client.invalidateQueries({ predicate: (q) => q.queryKey[0] === 'record' && q.queryKey[3] === 'links' });
         stale(e.kind);
         arrivals.forEach((f) => f(e));
       },
       reset: () => void client.invalidateQueries(),
+      peers: (dots) => mergeDots(client, dots),
       state(s) {
         feed = s;
         // The stream that opens is itself an answer.

@@ -56,6 +56,25 @@ export const allQuery = (kind: string, filter: Filter) =>
     placeholderData: keepPreviousData,
   });
 
+// inboxQuery reads what is addressed to somebody, all of it: what presses most is
+// found among all.
+export const inboxQuery = (kind: string, filter: Filter) =>
+  queryOptions({
+    queryKey: ['all', kind, filter, 'inbox'],
+    queryFn: async ({ signal }) => {
+      const items: Rec[] = [];
+      let purposeNeeded = false;
+      for (let cursor: string | undefined = ''; cursor !== undefined && items.length < 2000; ) {
+        const page: Page = await api<Page>(kindPath(kind) + query({ ...filter, limit: 500, cursor }), { signal });
+        items.push(...page.items);
+        purposeNeeded ||= !!page.purposeNeeded;
+        cursor = page.next;
+      }
+      return { items, purposeNeeded };
+    },
+    staleTime: 20_000,
+  });
+
 const retry = (n: number, e: Error) => !(e instanceof Problem) && n < 2;
 
 export const recordQuery = (kind: string, id: string) =>

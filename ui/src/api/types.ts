@@ -24,6 +24,7 @@ export interface Field {
   map?: string;
   unit?: string;
   widget?: string;
+  when?: string; // "path=a|b": asked for, and required, when that field has one of these values
   fields?: Field[];
 }
 
@@ -47,6 +48,8 @@ export interface Kind {
   args?: Record<string, Field[]>;
   allowed?: string[];
   canRead: boolean;
+  answers?: { kinds?: string[]; each?: string; asked?: boolean; alone?: boolean; own?: boolean }; // it answers other records
+  address?: { to: string; due?: string; rank?: string }; // each record is addressed to one agency
 }
 
 export interface Desk {
@@ -336,18 +339,10 @@ export interface Verify {
   ok?: boolean;
 }
 
-export interface Peer {
-  id: string;
-  name: string;
-  state: 'live' | 'behind' | 'cut';
-  behind?: number;
-}
-
 export interface Status {
   ledger?: { size: number; root?: string }; // for auditors and administrators
   saved: boolean;
   people?: number; // for administrators
-  peers?: (string | Peer)[];
 }
 
 export interface Wrong {

@@ -50,7 +50,8 @@ export default function Board({ known, id }: { known: Known; id?: string }) {
   const search = withParam(q, { edit: undefined });
   const { data: count } = useQuery(countQuery(kind.name, filter));
   const set = useCallback((params: Record<string, string | undefined>) => go(boardPath(kind.name, id === 'new' ? undefined : id, withParam(new URLSearchParams(qs), params)), true), [kind.name, id, qs]);
-  const create = may(kind, 'create') ? () => go(boardPath(kind.name, 'new', search)) : undefined;
+  // What must answer something is begun beside that.
+  const create = may(kind, 'create') && (!kind.answers || kind.answers.alone) ? () => go(boardPath(kind.name, 'new', search)) : undefined;
   const show = useCallback((r: string) => go(boardPath(kind.name, r, search)), [kind.name, search]);
   const close = useCallback(() => {
     setAt(openId);
@@ -143,7 +144,7 @@ export default function Board({ known, id }: { known: Known; id?: string }) {
       {openId && !editing && (
         <Boundary key={openId} className="drawer">
           <Suspense fallback={null}>
-            <Drawer known={known} id={openId} close={close} edit={() => go(boardPath(kind.name, openId, withParam(q, { edit: '1' })))} />
+            <Drawer known={known} id={openId} close={close} edit={() => go(boardPath(kind.name, openId, withParam(q, { edit: '1' })))} setPicking={setPicking} />
           </Suspense>
         </Boundary>
       )}

@@ -31,7 +31,8 @@ export function placeLine(r: { place?: Rec['place'] }): string {
 function facts(known: Known, body: Body, said: string): [string, string][] {
   return (known.kind.columns ?? []).flatMap((c): [string, string][] => {
     const f = fieldOf(known.kind, c);
-    const s = f ? show(f, valueAt(body, c), known.words) : '';
+    // The name of another kind's field says nothing without its record.
+    const s = f && f.widget !== 'field' ? show(f, valueAt(body, c), known.words) : '';
     return s && !said.split(' · ').includes(s) ? [[known.words.field(c), s]] : [];
   });
 }

@@ -3,8 +3,10 @@ import '@mantine/core/styles/NumberInput.css';
 import { useMediaQuery } from '@mantine/hooks';
 import { useQuery } from '@tanstack/react-query';
 import { useEffect, useState } from 'react';
-import { useDesks, type Words } from '../api/desks';
+import { agenciesQuery } from '../api/agencies';
+import { useDesks, type Known, type Words } from '../api/desks';
 import { recordQuery, searchQuery } from '../api/records';
+import { useMe } from '../api/session';
 import type { Field } from '../api/types';
 import { t, tOr } from '../i18n';
 import { fromLocalInput, localInput } from '../i18n/time';
@@ -20,6 +22,8 @@ export interface InputProps {
   value: unknown;
   set: (v: unknown) => void;
   error?: string;
+  narrow?: boolean; // it stands beside others in a row
+  about?: Known; // of the record that is answered
 }
 
 // FieldInput is the input that a field's declaration asks for.
@@ -31,6 +35,8 @@ export function FieldInput(p: InputProps) {
   switch (f.type) {
     case 'text':
       if (f.enum) return <Choice {...p} label={label} />;
+      if (f.widget === 'agency') return <AgencyPick {...p} label={label} />;
+      if (f.widget === 'field' && p.about) return <FieldPick {...p} about={p.about} label={label} />;
       if (f.widget === 'lines') return <Textarea {...common} autosize minRows={3} maxRows={14} maxLength={f.max} value={String(value ?? '')} onChange={(e) => set(e.currentTarget.value || undefined)} />;
       return <TextInput {...common} maxLength={f.max} value={String(value ?? '')} onChange={(e) => set(e.currentTarget.value || undefined)} />;
     case 'integer':
@@ -67,10 +73,10 @@ export function FieldInput(p: InputProps) {
 }
 
 // Few short choices are all in sight; many are a list.
-function Choice({ field: f, words, value, set, error, label }: InputProps & { label: string }) {
+function Choice({ field: f, words, value, set, error, label, narrow }: InputProps & { label: string }) {
   const data = f.enum!.map((v) => ({ value: v, label: words.value(f.path, v) }));
-  const narrow = useMediaQuery('(max-width: 760px)');
-  const short = !narrow && data.length <= 5 && data.reduce((n, d) => n + d.label.length, 0) <= 44;
+  const phone = useMediaQuery('(max-width: 760px)');
+  const short = !narrow && !phone && data.length <= 5 && data.reduce((n, d) => n + d.label.length, 0) <= 44;
   if (short && f.required)
     return (
       <div role="group" aria-label={label}>
@@ -82,6 +88,22 @@ function Choice({ field: f, words, value, set, error, label }: InputProps & { la
       </div>
     );
   return <Select label={label} withAsterisk={f.required} error={error} data={data} searchable={data.length > 8} clearable={!f.required} value={(value as string) ?? null} onChange={(v) => set(v ?? undefined)} />;
+}
+
+// AgencyPick names one other agency.
+function AgencyPick({ field: f, value, set, error, label }: InputProps & { label: string }) {
+  const me = useMe();
+  const { data = [] } = useQuery({ ...agenciesQuery, retry: false });
+  const own = value ? String(value) : '';
+  const options = data.filter((a) => a.id !== me.hat.agency).map((a) => ({ value: a.id, label: `${a.name} (${a.id})` }));
+  if (own && !options.some((o) => o.value === own)) options.unshift({ value: own, label: own });
+  return <Select label={label} withAsterisk={f.required} error={error} data={options} searchable={options.length > 8} nothingFoundMessage={t('nothing')} value={own || null} onChange={(v) => set(v ?? undefined)} />;
+}
+
+// FieldPick names one field of the record that is answered.
+function FieldPick({ about, value, set, error, label, field: f }: InputProps & { about: Known; label: string }) {
+  const data = about.kind.fields.map((x) => ({ value: x.path, label: about.words.field(x.path) }));
+  return <Select label={label} withAsterisk={f.required} error={error} data={data} searchable={data.length > 8} clearable nothingFoundMessage={t('nothing')} value={(value as string) ?? null} onChange={(v) => set(v ?? undefined)} />;
 }
 
 function Interval({ field: f, value, set, error, label }: InputProps & { label: string }) {

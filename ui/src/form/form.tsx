@@ -2,7 +2,9 @@ import { Button, TextInput } from '@mantine/core';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { useEffect, useMemo, useRef, useState, type FormEvent, type ReactNode } from 'react';
 import { api, Problem } from '../api/client';
-import { fieldOf, type Known } from '../api/desks';
+import { addresseeOf, draftFor, readdressed, relAnswers, type Offer } from '../answer/model';
+import { ReleaseLine } from '../answer/release-line';
+import { fieldOf, useDesks, type Known } from '../api/desks';
 import { newId } from '../api/id';
 import { patch } from '../api/live';
 import { submit } from '../api/outbox';
@@ -16,7 +18,7 @@ import { Icon } from '../part/icon';
 import { Banner, Failure, said, Waiting } from '../part/notice';
 import { toast } from '../part/toast';
 import { wrongAt, wrongWord } from '../part/wrong';
-import { isEmpty, titleOf, valueAt, withValue } from '../record/body';
+import { isAsked, isEmpty, titleOf, valueAt, withValue } from '../record/body';
 import { AttachInput } from './attach-input';
 import { blank, draftOf, dropDraft, keepDraft, readDraft, type Kept } from './draft';
 import { FieldInput } from './field-input';
@@ -28,10 +30,11 @@ import { PlaceInput } from './place-input';
 interface Props {
   known: Known;
   id?: string;
+  answer?: { offer: Offer; about: Rec; known: Known }; // what a new record answers
   done: (id?: string) => void;
   cancel: () => void;
   setPicking: (p: Picking | undefined) => void;
-  showMap: () => void;
+  showMap?: () => void;
 }
 
 export default function Form(props: Props) {
@@ -42,14 +45,20 @@ export default function Form(props: Props) {
   return <Fields key={id ?? 'new'} {...props} record={id ? data : undefined} />;
 }
 
-function Fields({ known, id, record, done, cancel, setPicking, showMap }: Props & { record?: Rec }) {
+function Fields({ known, id: recordId, answer, record, done, cancel, setPicking, showMap }: Props & { record?: Rec }) {
   const me = useMe();
+  const { of } = useDesks();
   const client = useQueryClient();
   const { kind, words } = known;
+  // What is answered has a draft of its own.
+  const id = recordId ?? (answer && `to-${answer.about.id}`);
+  const fresh = () => (answer ? draftFor(answer.offer, answer.about, me) : blank(kind));
   const start = useMemo<{ kept: Kept; resumed: boolean }>(() => {
     const kept = readDraft(me.person.id, kind, id);
+    const each = kind.answers?.each;
+    if (kept && each && answer?.offer.value) kept.draft.body[each] = answer.offer.value;
     if (kept) return { kept, resumed: true };
-    return { kept: record ? { draft: draftOf(record), base: record.version } : { draft: blank(kind) }, resumed: false };
+    return { kept: record ? { draft: draftOf(record), base: record.version } : { draft: fresh() }, resumed: false };
     // A form starts once; live changes of the record are met when it is saved.
     // eslint-disable-next-line react-hooks/exhaustive-deps
   }, []);
@@ -81,7 +90,7 @@ function Fields({ known, id, record, done, cancel, setPicking, showMap }: Props 
     // eslint-disable-next-line react-hooks/exhaustive-deps
   }, [draft.place, placed, setPicking]);
   useEffect(() => {
-    box.current?.querySelector<HTMLElement>('input,textarea,[role=combobox]')?.focus();
+    box.current?.querySelector<HTMLElement>(answer ? 'textarea' : 'input,textarea,[role=combobox]')?.focus();
   }, []);
 
   // The keys work from the map too, where the place is set.
@@ -104,7 +113,7 @@ function Fields({ known, id, record, done, cancel, setPicking, showMap }: Props 
   async function save(e?: FormEvent) {
     e?.preventDefault();
     if (busy || uploading > 0) return;
-    const missing = kind.fields.filter((f) => f.required && isEmpty(valueAt(draft.body, f.path))).map((f): Wrong => ({ path: `body.${f.path}`, code: 'required', message: '' }));
+    const missing = kind.fields.filter((f) => (f.required || isAsked(f, draft.body)) && isEmpty(valueAt(draft.body, f.path))).map((f): Wrong => ({ path: `body.${f.path}`, code: 'required', message: '' }));
     setWrong(missing);
     setError(undefined);
     if (missing.length) return focusWrong();
@@ -118,7 +127,7 @@ function Fields({ known, id, record, done, cancel, setPicking, showMap }: Props 
         path: `/records/${encodeURIComponent(kind.name)}${record ? '/' + draft.id : ''}`,
         method: record ? 'PUT' : 'POST',
         etag: record ? `"${base}"` : undefined,
-        body: clean(draft),
+        body: clean(draft, known),
         label,
         person: me.person.id,
       });
@@ -163,7 +172,7 @@ function Fields({ known, id, record, done, cancel, setPicking, showMap }: Props 
     touched.current = false;
     dropDraft(me.person.id, kind, id);
     setResumed(false);
-    setKept(record ? { draft: draftOf(record), base: record.version } : { draft: blank(kind) });
+    setKept(record ? { draft: draftOf(record), base: record.version } : { draft: fresh() });
   };
 
   // Header fields stand where a section names them, else after the body.
@@ -176,16 +185,28 @@ function Fields({ known, id, record, done, cancel, setPicking, showMap }: Props 
   };
   const sections = kind.sections ?? [];
   const named = new Set(sections.flatMap((s) => s.fields));
+  const end = draft.links?.find((l) => l.rel === relAnswers);
+  const about = answer?.known ?? of(end?.kind ?? '');
+  const put = (path: string, v: unknown) => {
+    mend(`body.${path}`);
+    touched.current = true;
+    setKept((k) => {
+      const body = withValue(k.draft.body, path, v);
+      // Whom it is addressed to is who may see it.
+      const marking = path === kind.address?.to ? readdressed(k.draft.marking, addresseeOf(known, k.draft), String(v ?? '')) : k.draft.marking;
+      return { ...k, draft: { ...k.draft, body, marking } };
+    });
+  };
   const input = (path: string) => {
     if (header[path]) return header[path];
     const f = fieldOf(kind, path);
-    return f && <FieldInput key={path} field={f} words={words} kind={kind.name} value={valueAt(draft.body, path)} set={(v) => {
-          mend(`body.${path}`);
-          setKept((k) => ({ ...k, draft: { ...k.draft, body: withValue(k.draft.body, path, v) } }));
-          touched.current = true;
-        }} error={at(`body.${path}`)} />;
+    const asked = f && isAsked(f, draft.body);
+    if (!f || asked === false) return null;
+    return <FieldInput key={path} field={asked ? { ...f, required: true } : f} words={words} kind={kind.name} about={about} value={valueAt(draft.body, path)} set={(v) => put(path, v)} error={at(`body.${path}`)} />;
   };
-  const rest = [...kind.fields.map((f) => f.path), ...(placed ? ['place'] : []), 'observed', 'attachments', 'links'].filter((p) => !named.has(p));
+  // An answer is short: when it was true is now, unless its form asks.
+  const others = answer ? [] : [...(placed ? ['place'] : []), 'observed', 'attachments', 'links'];
+  const rest = [...kind.fields.map((f) => f.path), ...others].filter((p) => !named.has(p));
   const loose = wrong.filter((w) => !/^(body|place|observed|attachments|links|marking)/.test(w.path));
 
   return (
@@ -196,7 +217,7 @@ function Fields({ known, id, record, done, cancel, setPicking, showMap }: Props 
       onSubmit={(e) => void save(e)}
     >
       <div className="form-head">
-        <h1>{record ? t('edit.kind', { what: words.one }) : t('new.kind', { what: words.one })}</h1>
+        <h1>{answer ? words.one : record ? t('edit.kind', { what: words.one }) : t('new.kind', { what: words.one })}</h1>
         {resumed && (
           <span className="mut">
             {t('draft.resumed')}{' '}
@@ -211,12 +232,18 @@ function Fields({ known, id, record, done, cancel, setPicking, showMap }: Props 
       </div>
       <div className="form-body">
         {sections.map((s) => (
-          <Section key={s.name} name={words.section(s.name)}>
+          <Section key={s.name} name={answer && sections.length === 1 ? '' : words.section(s.name)}>
             {s.fields.map(input)}
           </Section>
         ))}
         {rest.length > 0 && <Section name={sections.length ? t('form.rest') : ''}>{rest.map(input)}</Section>}
-        {!record && !named.has('marking') && <Section name={t('who.may')}>{header.marking}</Section>}
+        {answer ? (
+          <Section name="">
+            <ReleaseLine known={known} about={answer.about} own={answer.about.owner === me.hat.agency} value={draft.marking} set={(marking) => change({ marking })} error={at('marking')} />
+          </Section>
+        ) : (
+          !record && !named.has('marking') && <Section name={t('who.may')}>{header.marking}</Section>
+        )}
       </div>
       <div role="alert">
         {error !== undefined && (
@@ -257,9 +284,11 @@ function Section({ name, children }: { name: string; children: ReactNode }) {
   );
 }
 
-// clean leaves out what was emptied, so that "not known" is not sent as a value.
-function clean(d: Draft): Draft {
+// clean leaves out what was emptied, so that "not known" is not sent as a value,
+// and what is no longer asked for.
+function clean(d: Draft, { kind }: Known): Draft {
   const out = { ...d };
+  for (const f of kind.fields) if (isAsked(f, d.body) === false) out.body = withValue(out.body, f.path, undefined);
   const p = d.place;
   if (!p || (!p.geometry && !p.words && !p.pcode)) delete out.place;
   if (!d.links?.length) delete out.links;

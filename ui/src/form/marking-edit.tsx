@@ -1,13 +1,15 @@
 import { Checkbox, TagsInput, TextInput } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { useRef } from 'react';
-import { api } from '../api/client';
+import { agenciesQuery } from '../api/agencies';
 import { useMe } from '../api/session';
-import { caveats, tlps, type Agency, type AudienceRow, type Marking, type TLP } from '../api/types';
+import { caveats, tlps, type AudienceRow, type Marking, type TLP } from '../api/types';
 import { t } from '../i18n';
 import { fromLocalInput, localInput } from '../i18n/time';
 import { caveatWord, TlpChip } from '../part/marking';
 import './form.css';
+
+export { agenciesQuery };
 
 interface Props {
   value: Marking;
@@ -16,8 +18,6 @@ interface Props {
   protect?: string[];
   error?: string;
 }
-
-export const agenciesQuery = { queryKey: ['agencies'], queryFn: () => api<{ agencies: Agency[] }>('/agencies').then((a) => a.agencies), staleTime: 300_000 };
 
 // MarkingEdit says who may know: colour, audience, caveats and an end.
 export function MarkingEdit({ value: m, set, agencies, protect = [], error }: Props) {

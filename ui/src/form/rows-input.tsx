@@ -20,7 +20,7 @@ export function RowsInput({ field, words, kind, value, set, error }: InputProps)
           <div key={i} className="row-flex" style={{ alignItems: 'end' }}>
             <div className="grow" style={{ display: 'grid', gap: 8, gridTemplateColumns: 'repeat(auto-fit, minmax(130px, 1fr))' }}>
               {field.fields?.map((f) => (
-                <FieldInput key={f.path} field={f} words={words} kind={kind} value={valueAt(row, key(f.path))} set={(v) => put(rows.map((r, j) => (j === i ? withValue(r, key(f.path), v) : r)))} />
+                <FieldInput key={f.path} narrow field={f} words={words} kind={kind} value={valueAt(row, key(f.path))} set={(v) => put(rows.map((r, j) => (j === i ? withValue(r, key(f.path), v) : r)))} />
               ))}
             </div>
             <button type="button" className="plain icon-btn" aria-label={t('remove')} onClick={() => put(rows.filter((_, j) => j !== i))}>

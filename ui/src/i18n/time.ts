@@ -62,6 +62,20 @@ export function bytes(n: number): string {
   return n < 1_000_000 ? `${number(Math.max(1, Math.round(n / 1000)))} KB` : `${number(Math.round(n / 100_000) / 10)} MB`;
 }
 
+// lasting says how long something takes, in one unit: nobody acts on the second.
+export function lasting(seconds: number): string {
+  const days = lang() === 'ht' ? 'jou' : lang() === 'fr' ? 'j' : 'd';
+  const hours = lang() === 'ht' ? 'è' : 'h';
+  const [n, unit] = seconds < 90 ? [seconds, 's'] : seconds < 5400 ? [seconds / 60, 'min'] : seconds < 172_800 ? [seconds / 3600, hours] : [seconds / 86_400, days];
+  return `${number(Math.max(1, Math.round(n)))} ${unit}`;
+}
+
+// hour is the clock while it is today, and the day with it after that.
+export function hour(iso: string): string {
+  const d = new Date(iso);
+  return d.toDateString() === new Date().toDateString() ? clock(d) : dayTime(iso);
+}
+
 export function metres(n: number): string {
   return n < 1000 ? `${number(Math.round(n))} m` : `${number(Math.round(n / 100) / 10)} km`;
 }

@@ -1,13 +1,16 @@
 import { Button, Modal, Textarea } from '@mantine/core';
+import { useQuery } from '@tanstack/react-query';
 import { useState, type FormEvent } from 'react';
 import { Problem } from '../api/client';
 import type { Known } from '../api/desks';
+import { holdersQuery } from '../api/peers';
 import type { Body, Rec } from '../api/types';
 import { FieldInput } from '../form/field-input';
 import { t } from '../i18n';
 import { Banner, said } from '../part/notice';
 import { wrongAt } from '../part/wrong';
 import { titleOf, valueAt, withValue } from './body';
+import { GiveBack } from './holders';
 import { useAct } from './use-act';
 
 interface Props {
@@ -27,6 +30,7 @@ export default function ActDialog({ known, record: r, command, args: given, note
   const [note, setNote] = useState(noted ?? '');
   const { run, busy, error } = useAct(known, r);
   const erase = command === 'erase';
+  const { data: holders = [] } = useQuery({ ...holdersQuery(r.kind, r.id), enabled: erase });
   const words = { ...known.words, field: (path: string) => known.words.arg(command, path), value: (path: string, v: string) => known.words.arg(command, `${path}.${v}`) };
 
   const submit = (e: FormEvent) => {
@@ -38,7 +42,12 @@ export default function ActDialog({ known, record: r, command, args: given, note
     <Modal opened onClose={close} title={known.words.command(command)}>
       <form className="stack" onSubmit={submit}>
         <div className="mut">{titleOf(known, r)}</div>
-        {erase && <Banner tone="bad">{t('erase.words')}</Banner>}
+        {erase && (
+          <Banner tone="bad">
+            {t('erase.words')}
+            <GiveBack holders={holders} />
+          </Banner>
+        )}
         {fields.map((f) => (
           <FieldInput key={f.path} field={f} words={words} kind={r.kind} value={valueAt(args, f.path)} set={(v) => setArgs(withValue(args, f.path, v))} error={error instanceof Problem ? wrongAt(error.fields, `args.${f.path}`) : undefined} />
         ))}

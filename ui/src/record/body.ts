@@ -47,11 +47,31 @@ export function show(field: Field, value: unknown, words: Words): string {
   }
 }
 
+// titleField is the field that names the record: the first that may and says something.
+export const titleField = ({ kind }: Known, r: Rec): Field | undefined => kind.fields.find((f) => f.search === 'title' && !isEmpty(valueAt(r.body, f.path)));
+
+// A text of many lines may name a record; a title is its beginning.
+const clip = (s: string) => {
+  const line = s.trim().replace(/\s+/g, ' ');
+  return line.length > 140 ? line.slice(0, 139).trimEnd() + '…' : line;
+};
+
+// saidWhole reports whether a title says the whole of the field that it is from.
+export const saidWhole = (text: string) => clip(text) === text;
+
+// isAsked reports whether a body makes a field needed or, with none of the
+// values on which it depends, leaves it out.
+export function isAsked(f: Field, body: Body | undefined): boolean | undefined {
+  const [path, values] = f.when?.split('=') ?? [];
+  return path ? values!.split('|').includes(String(valueAt(body, path))) : undefined;
+}
+
 // titleOf is one line that names the record: its title field, else the first
 // columns that say something in words.
-export function titleOf({ kind, words }: Known, r: Rec): string {
-  const title = kind.fields.find((f) => f.search === 'title');
-  const named = title && show(title, valueAt(r.body, title.path), words);
+export function titleOf(known: Known, r: Rec): string {
+  const { kind, words } = known;
+  const title = titleField(known, r);
+  const named = title && clip(show(title, valueAt(r.body, title.path), words));
   if (named) return named;
   const parts = (kind.columns ?? []).flatMap((c) => {
     const f = fieldOf(kind, c);

@@ -1,20 +1,24 @@
 import { Button } from '@mantine/core';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
-import { useEffect, useRef } from 'react';
+import { lazy, Suspense, useEffect, useRef, useState } from 'react';
+import { answersIn, type Offer } from '../answer/model';
+import { Offers } from '../answer/offers';
 import { Problem, standing } from '../api/client';
-import type { Known } from '../api/desks';
-import { recordQuery } from '../api/records';
+import { useDesks, type Known } from '../api/desks';
+import { linksQuery, recordQuery } from '../api/records';
 import type { Rec } from '../api/types';
+import type { Picking } from '../board/board';
 import { placeLine } from '../board/row';
 import { t } from '../i18n';
 import { Icon } from '../part/icon';
 import { MarkingLine } from '../part/marking';
+import { Due } from '../part/due';
 import { Failure, Notice, Waiting } from '../part/notice';
 import { StateMark } from '../part/state';
 import { Ago } from '../part/time';
 import { Acts } from './acts';
 import { Audience } from './audience';
-import { titleOf } from './body';
+import { titleOf, valueAt } from './body';
 import { Facts } from './facts';
 import { Files } from './files';
 import { Links } from './links';
@@ -25,16 +29,19 @@ import { Similar } from './similar';
 import { Steps } from './steps';
 import { Timeline } from './timeline';
 
+const Composer = lazy(() => import('../answer/composer'));
+
 interface Props {
   known: Known;
   id: string;
   close: () => void;
   edit: () => void;
+  setPicking?: (p: Picking | undefined) => void; // where an answer's place may be chosen
 }
 
 // The drawer shows one record: what, where, when, who, who else can see it, and
 // how it came to be so.
-export default function Drawer({ known, id, close, edit }: Props) {
+export default function Drawer({ known, id, close, edit, setPicking }: Props) {
   const client = useQueryClient();
   const { data, error, isPending, refetch } = useQuery(recordQuery(known.kind.name, id));
   const box = useRef<HTMLElement>(null);
@@ -53,7 +60,7 @@ export default function Drawer({ known, id, close, edit }: Props) {
   return (
     <aside className="drawer" ref={box} tabIndex={-1} aria-label={data ? titleOf(known, data) : known.words.one}>
       {data && code !== 'not-found' ? (
-        <Whole known={known} record={data} close={close} edit={edit} />
+        <Whole known={known} record={data} close={close} edit={edit} setPicking={setPicking} />
       ) : (
         <>
           <div className="drawer-head">
@@ -95,7 +102,25 @@ const CloseButton = ({ close }: { close: () => void }) => (
   </button>
 );
 
-function Whole({ known, record: r, close, edit }: { known: Known; record: Rec; close: () => void; edit: () => void }) {
+// Answered leads to what was answered, which stands at the end.
+function Answered({ record: r }: { record: Rec }) {
+  const { data } = useQuery(linksQuery(r.kind, r.id));
+  const n = answersIn(data, useDesks()).length;
+  if (!n) return null;
+  return (
+    <>
+      {' '}
+      ·{' '}
+      <button className="plain linky" onClick={() => document.querySelector('.drawer .tl .said')?.scrollIntoView({ block: 'center' })}>
+        {n === 1 ? t('answer.one') : t('answer.n', { n })}
+      </button>
+    </>
+  );
+}
+
+function Whole({ known, record: r, close, edit, setPicking }: Omit<Props, 'id'> & { record: Rec }) {
+  const [answering, setAnswering] = useState<Offer>();
+  const due = known.kind.address?.due && valueAt(r.body, known.kind.address.due);
   return (
     <>
       <div className="drawer-head">
@@ -110,6 +135,13 @@ function Whole({ known, record: r, close, edit }: { known: Known; record: Rec; c
         <h2>{titleOf(known, r)}</h2>
         <div className="mut">
           {[placeLine(r), r.owner].filter(Boolean).join(' · ')} · <Ago iso={r.observed} />
+          {typeof due === 'string' && known.kind.open?.includes(r.state) && (
+            <>
+              {' '}
+              · <Due iso={due} />
+            </>
+          )}
+          <Answered record={r} />
         </div>
         <Steps known={known} state={r.state} />
         {!known.kind.path?.includes(r.state) && (
@@ -126,7 +158,16 @@ function Whole({ known, record: r, close, edit }: { known: Known; record: Rec; c
         <Audience known={known} record={r} />
         <Timeline known={known} record={r} />
       </div>
-      <Acts known={known} record={r} edit={edit} />
+      {answering ? (
+        <Suspense fallback={null}>
+          <Composer offer={answering} about={r} aboutKnown={known} close={() => setAnswering(undefined)} setPicking={setPicking} />
+        </Suspense>
+      ) : (
+        <>
+          <Acts known={known} record={r} edit={edit} />
+          <Offers record={r} take={setAnswering} />
+        </>
+      )}
     </>
   );
 }

@@ -1,10 +1,12 @@
-import { fieldOf, type Known } from '../api/desks';
+import { relAnswers } from '../answer/model';
+import { fieldOf, useDesks, type Known } from '../api/desks';
 import type { Field, Rec } from '../api/types';
 import { t, tOr } from '../i18n';
 import { dayTime, metres, utc } from '../i18n/time';
 import { areaName } from '../map/area';
 import { degrees, pointOf } from '../map/geo';
-import { isEmpty, show, valueAt } from './body';
+import { useAgencyName } from '../part/agency';
+import { isEmpty, saidWhole, show, titleField, valueAt } from './body';
 
 // Facts are the record's fields in the order of its form; what is not known is
 // not shown.
@@ -13,19 +15,23 @@ export function Facts({ known, record: r }: { known: Known; record: Rec }) {
   const sections = kind.sections ?? [];
   const named = new Set(sections.flatMap((s) => s.fields));
   const rest = kind.fields.filter((f) => !named.has(f.path));
-  const title = kind.fields.find((f) => f.search === 'title')?.path;
+  // The heading says the title, unless it is too long for one.
+  const title = titleField(known, r)?.path;
+  const heading = title && saidWhole(String(valueAt(r.body, title))) ? title : undefined;
+  const { of } = useDesks();
+  const about = of(r.links?.find((l) => l.rel === relAnswers)?.kind ?? '');
   const groups = [...sections.map((s) => ({ name: s.name, fields: s.fields.flatMap((p) => fieldOf(kind, p) ?? []) })), { name: '', fields: rest }];
   return (
     <>
       {groups.map((g) => {
-        const full = g.fields.filter((f) => f.path !== title && !isEmpty(valueAt(r.body, f.path)));
+        const full = g.fields.filter((f) => f.path !== heading && !isEmpty(valueAt(r.body, f.path)));
         if (!full.length) return null;
         return (
           <section key={g.name} className="sec">
             {g.name && <h3>{words.section(g.name)}</h3>}
             <dl className="kv">
               {full.map((f) => (
-                <Fact key={f.path} known={known} field={f} value={valueAt(r.body, f.path)} />
+                <Fact key={f.path} known={known} field={f} value={valueAt(r.body, f.path)} about={about} />
               ))}
             </dl>
           </section>
@@ -36,7 +42,8 @@ export function Facts({ known, record: r }: { known: Known; record: Rec }) {
   );
 }
 
-function Fact({ known: { words }, field: f, value }: { known: Known; field: Field; value: unknown }) {
+function Fact({ known: { words }, field: f, value, about }: { known: Known; field: Field; value: unknown; about?: Known }) {
+  const name = useAgencyName();
   const label = words.field(f.path);
   if (f.type === 'rows') return <Rows label={label} field={f} rows={value as Record<string, unknown>[]} words={words} />;
   if (f.widget === 'lines')
@@ -50,7 +57,8 @@ function Fact({ known: { words }, field: f, value }: { known: Known; field: Fiel
     <>
       <dt>{label}</dt>
       <dd>
-        {f.type === 'id' ? <span className="mono">{String(value)}</span> : show(f, value, words)} {f.unit && <span className="mut">{tOr(`unit.${f.unit}`, f.unit)}</span>}
+        {f.type === 'id' ? <span className="mono">{String(value)}</span> : f.widget === 'agency' ? name(String(value)) : f.widget === 'field' && about ? about.words.field(String(value)) : show(f, value, words)}{' '}
+        {f.unit && <span className="mut">{tOr(`unit.${f.unit}`, f.unit)}</span>}
       </dd>
     </>
   );

@@ -1,4 +1,5 @@
 import { useQuery } from '@tanstack/react-query';
+import { relAnswers } from '../answer/model';
 import { useDesks } from '../api/desks';
 import { linksQuery } from '../api/records';
 import type { Rec } from '../api/types';
@@ -12,7 +13,8 @@ export function Links({ record: r }: { record: Rec }) {
   const { of } = useDesks();
   const { data } = useQuery(linksQuery(r.kind, r.id));
   const out = (data?.out ?? []).map((l, i) => ({ rel: tOr(`rel.${l.rel}`, l.rel), note: l.note, record: l.record, at: r.links?.[i] }));
-  const into = (data?.in ?? []).map((l) => ({ rel: tOr(`rel.${l.rel}.in`, `${l.rel} ←`), note: undefined, record: l.record, at: undefined }));
+  // Answers stand in the timeline.
+  const into = (data?.in ?? []).filter((l) => !(l.rel === relAnswers && of(l.record.kind)?.kind.answers)).map((l) => ({ rel: tOr(`rel.${l.rel}.in`, `${l.rel} ←`), note: undefined, record: l.record, at: undefined }));
   const all = [...out, ...into];
   // A command may leave a state's name as the note of the link that it made.
   const noteWord = (to: Rec | undefined, note: string) => {

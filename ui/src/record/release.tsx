@@ -3,24 +3,27 @@ import { useDebouncedValue } from '@mantine/hooks';
 import { useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
 import type { Known } from '../api/desks';
+import { holding, type Holder } from '../api/peers';
 import { previewQuery } from '../api/records';
 import type { AudienceRow, Marking, Rec } from '../api/types';
 import { MarkingEdit } from '../form/marking-edit';
 import { t } from '../i18n';
 import { Banner, said } from '../part/notice';
 import { titleOf } from './body';
+import { GiveBack } from './holders';
 import { useAct } from './use-act';
 
 interface Props {
   known: Known;
   record: Rec;
   agencies: AudienceRow[];
+  holders: Holder[];
   close: () => void;
 }
 
 // Release changes who may see a record. Whom the change adds is said by name
 // before it is done, because a look cannot be taken back.
-export default function Release({ known, record: r, agencies, close }: Props) {
+export default function Release({ known, record: r, agencies, holders, close }: Props) {
   const [marking, setMarking] = useState<Marking>(r.marking);
   const [note, setNote] = useState('');
   const [settled] = useDebouncedValue(marking, 250);
@@ -29,6 +32,7 @@ export default function Release({ known, record: r, agencies, close }: Props) {
   const name = (id: string) => agencies.find((a) => a.agency === id)?.name ?? id;
   const gained = data?.gained ?? [];
   const lost = data?.lost ?? [];
+  const giveBack = lost.length ? losing(holders, data!.agencies) : [];
   const same = JSON.stringify(marking) === JSON.stringify(r.marking);
   return (
     <Modal opened onClose={close} title={t('release.title')} size="lg">
@@ -43,8 +47,9 @@ export default function Release({ known, record: r, agencies, close }: Props) {
         )}
         {lost.length > 0 && (
           <Banner>
-            <b>{t('release.lose', { n: lost.length })}</b> {t('release.recall')}
+            <b>{lost.length === 1 ? t('release.lose.1') : t('release.lose', { n: lost.length })}</b> {!giveBack.length && t('release.recall')}
             <div>{lost.map(name).join(', ')}</div>
+            <GiveBack holders={giveBack} />
           </Banner>
         )}
         {!same && data && !gained.length && !lost.length && <Banner>{t('release.same')}</Banner>}
@@ -61,4 +66,11 @@ export default function Release({ known, record: r, agencies, close }: Props) {
       </div>
     </Modal>
   );
+}
+
+// losing names the nodes that hold the record and would have no agency left that
+// may see it.
+function losing(holders: Holder[], after: AudienceRow[]): Holder[] {
+  const can = new Set(after.filter((a) => a.can).map((a) => a.agency));
+  return holders.filter((h) => holding(h) && h.state !== 'recalling' && !h.agencies?.some((a) => can.has(a)));
 }

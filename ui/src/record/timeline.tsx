@@ -1,7 +1,11 @@
 import { useQuery } from '@tanstack/react-query';
-import { fieldOf, type Known } from '../api/desks';
-import { historyQuery } from '../api/records';
-import type { Change, Place, Rec, Version } from '../api/types';
+import { useEffect, useRef, useState } from 'react';
+import { answersIn, relAnswers } from '../answer/model';
+import { AnswerMoment } from '../answer/moment';
+import { fieldOf, useDesks, type Known } from '../api/desks';
+import { useOutbox } from '../api/outbox';
+import { historyQuery, linksQuery } from '../api/records';
+import type { Change, Draft, Place, Rec, Version } from '../api/types';
 import { t, tOr } from '../i18n';
 import { clock, dayTime, metres, whole } from '../i18n/time';
 import { areaName } from '../map/area';
@@ -9,26 +13,58 @@ import { degrees, pointOf } from '../map/geo';
 import { Icon } from '../part/icon';
 import { caveatWord } from '../part/marking';
 import { Failure, Waiting } from '../part/notice';
-import { show } from './body';
+import { show, titleOf } from './body';
 
+// Timeline tells what was done with the record, and what others answered to it,
+// newest first.
 export function Timeline({ known, record: r }: { known: Known; record: Rec }) {
   const { data, error, refetch } = useQuery(historyQuery(r.kind, r.id));
+  const desks = useDesks();
+  const { data: links } = useQuery(linksQuery(r.kind, r.id));
+  const answers = answersIn(links, desks);
+  const heard = useHeard(links && answers);
+  const heardKnown = heard && desks.of(heard.kind);
+  const waiting = useOutbox().filter((i) => i.method === 'POST' && (i.body as Partial<Draft>).links?.some((l) => l.rel === relAnswers && l.id === r.id));
+  const moments = [...(data?.versions ?? []).map((v) => ({ at: v.recorded, v })), ...answers.map((a) => ({ at: a.created, a }))].sort((x, y) => (x.at < y.at ? 1 : x.at > y.at ? -1 : 0));
   return (
     <section className="sec">
-      <h3>{t('timeline')}</h3>
+      <header>
+        <h3>{t('timeline')}</h3>
+        {answers.length > 0 && <span className="mut">{answers.length === 1 ? t('answer.one') : t('answer.n', { n: answers.length })}</span>}
+      </header>
+      <div className="sr" aria-live="polite">
+        {heard && heardKnown && t('answer.heard', { what: heardKnown.words.one, who: heard.owner, words: titleOf(heardKnown, heard) })}
+      </div>
       {error && !data ? (
         <Failure error={error} again={() => void refetch()} />
       ) : !data ? (
         <Waiting lines={3} />
       ) : (
         <ol className="tl">
-          {data.versions.map((v) => (
-            <Moment key={v.version} known={known} version={v} />
+          {waiting.map((i) => (
+            <li key={i.key} className="said">
+              <b>{desks.of(i.kind)?.words.one ?? i.kind}</b>
+              <div className="by">{t(i.refused ? 'refused' : 'waiting')}</div>
+            </li>
           ))}
+          {moments.map((m) => ('a' in m ? <AnswerMoment key={m.a.id} record={m.a} about={known} /> : <Moment key={m.v.version} known={known} version={m.v} />))}
         </ol>
       )}
     </section>
   );
+}
+
+// useHeard is the newest answer that came while the record was looked at.
+function useHeard(answers: Rec[] | undefined): Rec | undefined {
+  const seen = useRef<Set<string>>(undefined);
+  const [heard, setHeard] = useState<Rec>();
+  useEffect(() => {
+    if (!answers) return;
+    const fresh = seen.current && answers.find((a) => !seen.current!.has(a.id));
+    seen.current = new Set(answers.map((a) => a.id));
+    if (fresh) setHeard(fresh);
+  }, [answers]);
+  return heard;
 }
 
 const today = (iso: string) => new Date(iso).toDateString() === new Date().toDateString();

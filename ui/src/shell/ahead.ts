@@ -3,6 +3,7 @@
 const parts = [
   () => import('../record/drawer'),
   () => import('../form/form'),
+  () => import('../answer/composer'),
   () => import('../record/act-dialog'),
   () => import('../record/release'),
   () => import('./palette'),

@@ -9,6 +9,7 @@ export default function Keys({ close }: { close: () => void }) {
     [['Esc'], t('keys.close')],
     [['N'], t('keys.new')],
     [['E'], t('keys.edit')],
+    [['A'], t('answer.key')],
     [['M'], t('keys.map')],
     [['L'], t('keys.list')],
     [['/', 'Ctrl K'], t('keys.search')],

@@ -1,6 +1,7 @@
 import { FocusTrap } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { useEffect, useMemo, useState, type ReactNode } from 'react';
+import { inboxPath } from '../answer/model';
 import { firstKind, may, useDesks, wordsOf } from '../api/desks';
 import { searchQuery } from '../api/records';
 import { holds, useMe, useSessionActs } from '../api/session';
@@ -164,13 +165,20 @@ function useCommands(typed: string, keys: () => void): Item[] {
   const all = useMemo(() => {
     const list: Omit<Item, 'key'>[] = [];
     const add = (group: string, label: string, icon: ReactNode, run: () => void) => list.push({ group, label, icon, run });
-    for (const k of readable) if (may(k.kind, 'create')) add(t('commands'), t('new.kind', { what: k.words.one }), <Icon name="plus" />, () => go(boardPath(k.kind.name, 'new')));
+    for (const k of readable) if (may(k.kind, 'create') && (!k.kind.answers || k.kind.answers.alone)) add(t('commands'), t('new.kind', { what: k.words.one }), <Icon name="plus" />, () => go(boardPath(k.kind.name, 'new')));
+    if (holds(me, 'operator') || holds(me, 'supervisor')) add(t('commands'), t('ask.title'), <Icon name="ask" />, () => go('/ask'));
+    if (holds(me, 'administrator')) {
+      add(t('commands'), t('peers.invite'), <Icon name="peers" />, () => go('/peers?tab=join'));
+      add(t('commands'), t('peers.stick.take'), <Icon name="stick" />, () => go('/peers?tab=stick'));
+    }
     for (const d of desks) {
       const k = firstKind(d);
-      if (k) add(t('goTo'), wordsOf(d, k.name).desk, <Path d={d.icon} />, () => go(boardPath(k.name)));
+      if (k) add(t('goTo'), k.address ? t('answer.inbox') : wordsOf(d, k.name).desk, <Path d={d.icon} />, () => go(k.address ? inboxPath(k.name) : boardPath(k.name)));
     }
     if (holds(me, 'auditor')) add(t('goTo'), t('audit'), <Icon name="audit" />, () => go('/audit'));
     if (holds(me, 'administrator')) add(t('goTo'), t('people'), <Icon name="people" />, () => go('/people'));
+    add(t('goTo'), t('peers'), <Icon name="peers" />, () => go('/peers'));
+    if (holds(me, 'administrator')) add(t('goTo'), t('peers.region'), <Icon name="peers" />, () => go('/peers?tab=region'));
     if (holds(me, 'operator') || holds(me, 'supervisor')) add(t('goTo'), t('import'), <Icon name="import" />, () => go('/import'));
     add(t('goTo'), t('settings'), <Icon name="settings" />, () => go('/settings'));
     for (const h of me.hats) if (h.agency !== me.hat.agency) add(t('hat'), `${t('hat')}: ${h.name}`, <Icon name="hat" />, () => void acts.change({ hat: h.agency }).catch((e) => toast(said(e))));
@@ -181,5 +189,5 @@ function useCommands(typed: string, keys: () => void): Item[] {
     return list.map((i, n) => ({ ...i, key: `c${n}` }));
   }, [me, acts, desks, readable, choose, keys]);
   const w = fold(typed.trim());
-  return w ? all.filter((i) => fold(i.label).includes(w)) : all.slice(0, 14);
+  return w ? all.filter((i) => fold(i.label).includes(w)) : all.slice(0, 16);
 }

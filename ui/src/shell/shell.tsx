@@ -22,7 +22,10 @@ const Palette = lazy(() => import('./palette'));
 const Keys = lazy(() => import('./keys'));
 const Audit = lazy(() => import('../audit/audit'));
 const People = lazy(() => import('../admin/people'));
+const PeersPage = lazy(() => import('../peers/peers'));
+const Ask = lazy(() => import('../ask/ask'));
 const Import = lazy(() => import('../importer/importer'));
+const Inbox = lazy(() => import('../answer/inbox'));
 const Settings = lazy(() => import('../settings/settings'));
 
 export default function Shell() {
@@ -30,9 +33,9 @@ export default function Shell() {
   const { parts } = useWhere();
   const client = useQueryClient();
   const { setColorScheme } = useMantineColorScheme();
-  const { readable } = useDesks();
+  const { desks, readable } = useDesks();
   const [open, setOpen] = useState<'palette' | 'keys'>();
-  useFeed(readable.map((k) => k.kind.name));
+  useFeed(desks.length ? readable.map((k) => k.kind.name) : undefined);
 
   const theme = me.person.theme;
   useEffect(() => {
@@ -108,10 +111,19 @@ function Screen() {
       if (known?.kind.canRead) return <Board key={known.kind.name} known={known} id={parts[2]} />;
       return <Notice icon="lock" title={t('error.not-found')}>{t('notFound.next')}</Notice>;
     }
+    case 'inbox': {
+      const known = of(parts[1] ?? '');
+      if (known?.kind.canRead && known.kind.address) return <Inbox key={known.kind.name} known={known} id={parts[2]} />;
+      return <Notice icon="lock" title={t('error.not-found')}>{t('notFound.next')}</Notice>;
+    }
     case 'audit':
       return <Audit />;
     case 'people':
       return <People />;
+    case 'peers':
+      return <PeersPage />;
+    case 'ask':
+      return <Ask />;
     case 'import':
       return <Import />;
     case 'settings':

@@ -15,7 +15,7 @@ import { statusQuery } from './status';
 export function StatusBar() {
   const { data, error } = useQuery(statusQuery);
   const state = useFeedState();
-  // Who may read no desk follows no feed; then the node's answers say whether it is there.
+  // Until the stream opens, the node's answers say whether it is there.
   const feed = state === 'connecting' && data && !error ? 'live' : state;
   return (
     <footer className="status">

@@ -1,15 +1,13 @@
 import { Menu, useMantineColorScheme } from '@mantine/core';
-import { useQuery } from '@tanstack/react-query';
 import { useMe, useSessionActs } from '../api/session';
-import type { Peer, Role, SignedIn, Theme } from '../api/types';
+import type { Role, SignedIn, Theme } from '../api/types';
 import { langNames, langs, speak, t, useLang } from '../i18n';
-import { number } from '../i18n/time';
 import { Icon } from '../part/icon';
 import { said } from '../part/notice';
 import { toast } from '../part/toast';
 import { go } from '../router';
 import { Brand } from '../sign/frame';
-import { statusQuery } from './status';
+import { PeerDots } from './peer-dots';
 
 const rank: Role[] = ['supervisor', 'operator', 'administrator', 'auditor', 'viewer'];
 
@@ -33,7 +31,7 @@ export function TopBar({ find, keys }: { find: () => void; keys: () => void }) {
         </span>
         <kbd>Ctrl K</kbd>
       </button>
-      <Peers />
+      <PeerDots />
       <LangMenu />
       <PersonMenu me={me} keys={keys} />
     </header>
@@ -70,25 +68,6 @@ function Hat({ me }: { me: SignedIn }) {
 }
 
 const Tick = ({ on }: { on: boolean }) => <span style={{ width: 16, display: 'inline-block' }}>{on && <Icon name="check" size={15} />}</span>;
-
-function Peers() {
-  const { data } = useQuery(statusQuery);
-  if (!data?.peers?.length) return null;
-  const word = { live: t('peer.live'), behind: t('peer.behind'), cut: t('peer.cut') };
-  return data.peers.map(named).map((p) => (
-    <span key={p.id} className="peer" title={`${p.name}: ${word[p.state]}`}>
-      <i className={`dot ${p.state}`} />
-      <span className="long">
-        {p.name}
-        {p.state === 'behind' && p.behind ? ` · ${number(p.behind)}` : ''}
-      </span>
-      <span className="sr">{word[p.state]}</span>
-    </span>
-  ));
-}
-
-// A node may know of a peer no more than its name.
-const named = (p: string | Peer): Peer => (typeof p === 'string' ? { id: p, name: p, state: 'live' } : p);
 
 export function useChoose() {
   const acts = useSessionActs();
