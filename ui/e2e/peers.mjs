@@ -10,7 +10,7 @@ import { newNode } from './node.mjs';
 const password = 'three dry words';
 
 // found sets up a new node with its agency; its first person runs it and works in it.
-async function found(page, node, agency, name) {
+export async function found(page, node, agency, name) {
   await page.goto(node.url);
   await page.getByRole('button', { name: 'English', exact: true }).click();
   const code = /first-run#(\S+)/.exec(node.said())[1];
@@ -36,16 +36,16 @@ async function enter(page, node, agency, name) {
 const observed = () => new Date().toISOString().replace(/\.\d+Z/, 'Z');
 let made = 0;
 
-async function report(page, title, to, more = {}) {
+export async function report(page, title, to, more = {}) {
   const at = Date.now().toString(16).padStart(12, '0');
   const id = `${at.slice(0, 8)}-${at.slice(8)}-7000-8000-${String(++made).padStart(12, '0')}`;
   await call(page, '/records/incident', 'POST', { id, marking: { tlp: 'AMBER', to }, observed: observed(), body: { title, category: 'flood', severity: 'moderate', ...more } });
   return id;
 }
 
-const row = (page, id) => page.locator(`.r[data-id="${id}"]`);
+export const row = (page, id) => page.locator(`.r[data-id="${id}"]`);
 const dot = (page, title) => page.locator('.peer.wide-dot', { hasText: title });
-const told = (page, title, word) => page.getByRole('button', { name: new RegExp(`^${title}: ${word}`) }).first();
+export const told = (page, title, word) => page.getByRole('button', { name: new RegExp(`^${title}: ${word}`) }).first();
 
 export async function peers({ check, binary }) {
   const west = await newNode(binary, ['serve', '--name', 'West Node']);
@@ -60,7 +60,7 @@ export async function peers({ check, binary }) {
       await join(a, b, line);
       await exchange(a, b, west, east);
       await apart(a, b, west, east, line);
-      await recall(a, b, west, east);
+      await recall(a, b);
       await question(a, b, west, east);
     });
 
@@ -229,7 +229,7 @@ async function apart(a, b, west, east, line) {
 
 const short = (page) => call(page, '/peers').then((v) => v.peers[0].short);
 
-async function recall(a, b, west, east) {
+export async function recall(a, b) {
   const id = await report(a, 'To be taken back', ['do.tst']);
   await row(b, id).click();
   await b.getByRole('heading', { name: 'To be taken back' }).waitFor();

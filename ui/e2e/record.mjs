@@ -162,7 +162,7 @@ export async function record({ check, node }) {
     const dialog = page.getByRole('dialog');
     await page.waitForFunction(() => document.querySelector('[role=dialog] input')?.value.startsWith('Wall fell on the road by the mill ·'));
     await dialog.getByRole('button', { name: /^Merge/ }).click();
-    await page.locator('.drawer .state').getByText('Merged').waitFor();
+    await page.locator('.drawer-head .state').getByText('Merged').waitFor();
     await page.locator('.acts').getByRole('button').first().click();
     await page.locator('.steps .here').getByText('Reported').waitFor();
   });

@@ -15,6 +15,7 @@ import { newNode } from './node.mjs';
 import { people } from './people.mjs';
 import { peers } from './peers.mjs';
 import { record } from './record.mjs';
+import { three } from './three.mjs';
 import { walk } from './walk.mjs';
 
 const here = (p) => fileURLToPath(new URL(p, import.meta.url));
@@ -64,7 +65,7 @@ async function check(promise, options, run) {
   }
 }
 
-const parts = { board, walk, record, answer, people, peers, fault, axe };
+const parts = { board, walk, record, answer, people, peers, three, fault, axe };
 const asked = process.argv.slice(2);
 const unknown = asked.find((a) => !parts[a]);
 try {

@@ -17,8 +17,8 @@ export const listQuery = (kind: string, filter: Filter) =>
     placeholderData: keepPreviousData,
   });
 
-// newerThan asks for what was recorded since, with the board's filters.
-export const newerThan = (kind: string, filter: Filter, since: string) => api<Page>(kindPath(kind) + query({ ...filter, since, limit: 100 }));
+// newerThan asks for what was recorded since, with the board's filters; '' for what arrived last, whenever it was recorded.
+export const newerThan = (kind: string, filter: Filter, since: string) => api<Page>(kindPath(kind) + query({ ...filter, ...(since && { since }), limit: 100 }));
 
 export const countQuery = (kind: string, filter: Filter) =>
   queryOptions({

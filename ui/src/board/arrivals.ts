@@ -32,15 +32,20 @@ export function useArrivals(kind: string, filter: Filter, items: Rec[], holding:
     setHeld([]);
     let timer = 0;
     let running = true;
+    // What was heard of since the last look: when it was recorded, '' for what is
+    // protected. What another node sends late was recorded before what is shown.
+    let coming = new Map<string, string>();
     const look = async () => {
       timer = 0;
-      const { items: shown } = latest.current;
-      const since = shown.reduce((max, r) => (r.recorded > max ? r.recorded : max), '');
-      const page = await newerThan(kind, JSON.parse(key) as Filter, since || new Date(Date.now() - 60_000).toISOString()).catch(() => undefined);
+      const heardOf = coming;
+      coming = new Map();
+      const newest = latest.current.items.reduce((max, r) => (r.recorded > max ? r.recorded : max), '') || new Date(Date.now() - 60_000).toISOString();
+      const since = [...heardOf.values()].reduce((min, r) => (r < min ? r : min), newest);
+      const page = await newerThan(kind, JSON.parse(key) as Filter, since).catch(() => undefined);
       if (!running || !page) return;
       const now = latest.current;
       const known = new Set([...now.items, ...now.held].map((r) => r.id));
-      const list = page.items.filter((r) => !known.has(r.id));
+      const list = page.items.filter((r) => !known.has(r.id) && (heardOf.has(r.id) || r.recorded >= newest));
       if (!list.length) return;
       setHeard(list[0]!.id);
       if (now.holding()) setHeld((h) => [...list, ...h]);
@@ -48,6 +53,7 @@ export function useArrivals(kind: string, filter: Filter, items: Rec[], holding:
     };
     const stop = onArrival((e) => {
       if (e.kind !== kind || latest.current.items.some((i) => i.id === e.id)) return;
+      coming.set(e.id ?? '', e.record?.recorded ?? '');
       timer ||= window.setTimeout(() => void look(), 350);
     });
     return () => {
