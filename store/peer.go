@@ -130,8 +130,8 @@ type (
 	}
 	// PutHeld says what we hold of a record of another node.
 	PutHeld struct{ Held Held }
-	// PutReceipt says up to where a node has what we sent: shares that it covers
-	// and that were sent become done, recalls among them purged.
+	// PutReceipt says up to where a node has what we sent: shares that it covers,
+	// and the one before did not, become done when they were sent, recalls among them purged.
 	//
 	// It is taken at its word, also when it is lower than before, as after the node
 	// was restored from a backup: what lies above is then not done, what was recalled there

@@ -548,11 +548,12 @@ func shares(t *testing.T, w *writer) {
 					}
 				}
 			case 8:
+				before := received
 				received = [store.Lanes]int64{rapid.Int64Range(0, last).Draw(rt, "urgent"), rapid.Int64Range(0, last).Draw(rt, "normal")}
 				x.receipt(node, received[0], received[1])
 				for _, m := range model {
 					switch covered := m.n <= received[m.lane]; {
-					case covered && m.sent && !m.done:
+					case covered && m.n > before[m.lane] && m.sent && !m.done:
 						if m.done = true; m.act == store.Recall {
 							m.held = 0
 						}
