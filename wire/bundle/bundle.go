@@ -29,6 +29,12 @@ const (
 	MaxPayload  = 1 << 20 // bytes of one record version
 )
 
+// Magic is how a bundle begins, and MaxHeader how long its header may be, signature and all.
+const (
+	Magic     = "kbun"
+	MaxHeader = prefixSize + maxFields + sigSize
+)
+
 // Lane says in which of a stream's lanes a bundle is numbered.
 type Lane uint8
 

@@ -12,7 +12,7 @@ import (
 
 // The parts of a header, see docs/bundle.md.
 const (
-	magic       = "kbun"
+	magic       = Magic
 	formatNow   = 1                  // version of the format
 	prefixSize  = len(magic) + 1 + 2 // magic, version, length of the fields
 	fixedSize   = 1 + 3*8 + 4 + 32 + keySize
