@@ -101,6 +101,7 @@ type attachments struct {
 	node      func(name string) *store.Node
 	send      func(node string, items ...bundle.Item)
 	unsay     func(node, topic string) // words that were not sent yet
+	room      func(urgent bool) error  // whether the disk has room
 	alarm     func(ctx context.Context, node, code, text string, id record.ID)
 	reachable func(node string) bool
 	waits     func(ctx context.Context, node string) bool // shares of ours wait for the node
@@ -119,7 +120,7 @@ type attachments struct {
 }
 
 func (x *Exchange) openAttachments(ctx context.Context) error {
-	a := &attachments{store: x.cfg.Store, blobs: x.cfg.Blobs, dir: x.cfg.Directory, folder: filepath.Join(x.cfg.Folder, attachName), nodeOf: x.cfg.Trust.NodeOf, node: x.cfg.Trust.Node, send: x.talk, unsay: x.stream.talks.forget, alarm: x.alarm,
+	a := &attachments{store: x.cfg.Store, blobs: x.cfg.Blobs, dir: x.cfg.Directory, folder: filepath.Join(x.cfg.Folder, attachName), nodeOf: x.cfg.Trust.NodeOf, node: x.cfg.Trust.Node, send: x.talk, unsay: x.stream.talks.forget, room: x.stream.disk.room, alarm: x.alarm,
 		reachable: func(node string) bool { return x.links.route(node) != nil }, grown: x.cfg.Intake.Grown, now: x.cfg.Now, log: x.cfg.Log,
 		waits: func(ctx context.Context, node string) bool {
 			out, err := x.outgoing(ctx, node)
@@ -691,6 +692,9 @@ func (a *attachments) takeChunk(w *wanted, c *chunkWord) (done bool, err error) 
 			return true, nil
 		}
 		return false, nil
+	}
+	if err := a.room(false); err != nil {
+		return false, err
 	}
 	f, err := os.OpenFile(a.path(w.Hash, ".part"), os.O_WRONLY|os.O_CREATE, 0o600)
 	if err != nil {

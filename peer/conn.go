@@ -36,7 +36,8 @@ type conn struct {
 	cancel  context.CancelCauseFunc
 
 	control kicker // something waits in queue, or is due
-	bulk    kicker // a bundle may wait, or there is room for one
+	bulk    kicker // a bundle may wait, or there is room for one; see ring
+	urgent  kicker // the same, for who sends what is urgent apart
 	out     sender
 
 	heard     atomic.Int64  // by the machine's clock, nanoseconds since began
@@ -71,7 +72,7 @@ func (l *links) newConn(parent context.Context, ln *line, dialled bool) *conn {
 	ctx, cancel := context.WithCancelCause(parent)
 	c := &conn{
 		l: l, line: ln, dialled: dialled, ctx: ctx, cancel: cancel, began: time.Now(), owed: map[string]bool{},
-		control: newKicker(), bulk: newKicker(), stream: make(chan struct{}, 1),
+		control: newKicker(), bulk: newKicker(), urgent: newKicker(), stream: make(chan struct{}, 1),
 	}
 	c.out.init(c)
 	c.hear()
@@ -125,6 +126,12 @@ func (k kicker) kick() {
 	case k <- struct{}{}:
 	default:
 	}
+}
+
+// ring says that a bundle may wait, or that there is room for one.
+func (c *conn) ring() {
+	c.bulk.kick()
+	c.urgent.kick()
 }
 
 // say queues a control frame.
@@ -244,13 +251,23 @@ func (c *conn) take(t frameType, payload []byte) error {
 	case frameCard:
 		c.alarmed("card", c.l.trust.TakeCard(c.ctx, payload))
 	case frameDirectory:
-		c.alarmed("directory", c.l.trust.TakeDirectory(c.ctx, payload))
+		c.takeDirectory(payload)
 	case frameUrgentEmpty:
 		c.l.heardOut(c.line)
 	case frameStored, frameGap, frameRefused, framePresent:
 		return c.takeWord(t, payload)
 	}
 	return nil
+}
+
+func (c *conn) takeDirectory(b []byte) {
+	err := c.l.trust.TakeDirectory(c.ctx, b)
+	if c.alarmed("directory", err); err != nil {
+		return
+	}
+	if left := c.l.trust.LeftOut(); len(left) > 0 {
+		c.l.flow.alarm(c.ctx, c.line.name, "left-out", "the directory says what cannot be, and that was left out: "+strings.Join(left, "; "), record.ID{})
+	}
 }
 
 // alarmed notes that something that a neighbour sent was refused.
@@ -412,7 +429,7 @@ func (l *links) gap(c *conn, w gapWord) {
 		return // only who misses it may say so here
 	}
 	if l.relay.again(w.From, w.To, w.Lane, w.Have) {
-		c.bulk.kick()
+		c.ring()
 		return
 	}
 	if from := l.live(w.From); from != nil {
@@ -451,12 +468,17 @@ func (l *links) carry(ctx context.Context, h bundle.Header, raw []byte) error {
 	if l.relay == nil || h.To == l.self || h.From == l.self || !l.carriesFor(shortOf(h.To)) || !l.carriesFor(shortOf(h.From)) {
 		return record.Errorf(record.Denied, "link.not-carried", "this node does not carry from %s to %s", h.From, h.To)
 	}
+	if l.room != nil {
+		if err := l.room(h.Lane == bundle.Urgent); err != nil {
+			return err
+		}
+	}
 	if err := l.relay.put(h, raw, l.now()); err != nil {
 		return err
 	}
 	l.seen(h.From)
 	if c := l.live(h.To); c != nil {
-		c.bulk.kick()
+		c.ring()
 	}
 	return nil
 }

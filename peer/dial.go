@@ -17,6 +17,7 @@ import (
 
 	"konbit/record"
 	"konbit/store"
+	"konbit/wire/bundle"
 )
 
 // tokenHeader carries the token of a session. It is not Authorization: that is
@@ -249,8 +250,8 @@ func ask(ctx context.Context, client *http.Client, url string, in, out any) erro
 	return nil
 }
 
-// dialler runs a connection that we dialled: a stream down, and two sorts of
-// uploads: bundles, and the small frames that must not wait behind them.
+// dialler runs a connection that we dialled: a stream down, and three sorts of
+// uploads: bundles, and what must not wait behind them: urgent ones and small frames.
 type dialler struct {
 	c      *conn
 	client *http.Client
@@ -266,7 +267,9 @@ func (d *dialler) run() error {
 	}
 	c.line.mu.Unlock()
 	var work sync.WaitGroup
-	for _, fn := range []func() error{down, d.control, d.bulk} {
+	bulk := func() error { return d.bundles(c.bulk, patientLanes) }
+	urgent := func() error { return d.bundles(c.urgent, urgentLane) }
+	for _, fn := range []func() error{down, d.control, urgent, bulk} {
 		work.Go(func() {
 			if err := fn(); err != nil {
 				c.end(err)
@@ -436,19 +439,19 @@ func sleep(ctx context.Context, d time.Duration, bell <-chan struct{}) bool {
 	return ctx.Err() == nil
 }
 
-// bulk uploads bundles: one request while there is something to send, so that the
-// pipe is kept full.
-func (d *dialler) bulk() error {
+// bundles uploads the bundles of some lanes: one request while there is something
+// to send, so that the pipe is kept full.
+func (d *dialler) bundles(bell kicker, lanes []bundle.Lane) error {
 	c := d.c
 	for {
-		out, wait, _ := c.out.next(c.ctx)
+		out, wait, _ := c.out.next(c.ctx, lanes)
 		if out == nil {
-			if !sleep(c.ctx, wait, c.bulk) {
+			if !sleep(c.ctx, wait, bell) {
 				return nil
 			}
 			continue
 		}
-		body := &upload{c: c, buf: out, until: time.Now().Add(c.l.pace.upload), eof: make(chan struct{})}
+		body := &upload{c: c, bell: bell, lanes: lanes, buf: out, until: time.Now().Add(c.l.pace.upload), eof: make(chan struct{})}
 		req, err := d.request(c.ctx, "POST", "send", body)
 		if err == nil {
 			req.ContentLength = -1
@@ -468,6 +471,8 @@ func (d *dialler) bulk() error {
 // upload is the body of a request: pieces of bundles, while there are any.
 type upload struct {
 	c     *conn
+	bell  kicker
+	lanes []bundle.Lane
 	buf   []byte
 	until time.Time
 	eof   chan struct{}
@@ -495,12 +500,12 @@ func (u *upload) more() []byte {
 	c := u.c
 	patience := time.Now().Add(c.l.pace.linger)
 	for time.Now().Before(u.until) {
-		out, wait, full := c.out.next(c.ctx)
+		out, wait, full := c.out.next(c.ctx, u.lanes)
 		if out != nil {
 			return out
 		}
 		left := time.Until(patience)
-		if !full || left <= 0 || !sleep(c.ctx, min(wait, left), c.bulk) {
+		if !full || left <= 0 || !sleep(c.ctx, min(wait, left), u.bell) {
 			return nil
 		}
 	}

@@ -1,6 +1,8 @@
 package peer
 
 import (
+	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -87,20 +89,19 @@ func (x *Exchange) Import(ctx context.Context, r io.Reader, progress func(done i
 	var t Told
 	var done int64
 	before := x.stream.inboxes.parked.waiting()
+	in := bufio.NewReaderSize(r, 64<<10)
 	for ctx.Err() == nil {
-		h, raw, sealed, err := bundle.ReadHeader(r, x.stream.known)
+		h, raw, err := x.nextOf(in)
 		if errors.Is(err, io.EOF) {
 			break
 		}
-		if err == nil {
-			raw, err = rest(raw, sealed, h.Size)
-		} else {
-			x.stream.refused(ctx, "", err)
-		}
 		if err != nil {
+			x.stream.refused(ctx, "", err)
 			t.problem(err)
-			t.Refused++
-			break
+			if t.Refused++; t.Refused > maxBroken || record.CodeOf(err) == record.Internal { // the reader's fault
+				break
+			}
+			continue
 		}
 		t.Bundles++
 		x.importOne(ctx, &t, h, raw)
@@ -110,6 +111,51 @@ func (x *Exchange) Import(ctx context.Context, r io.Reader, progress func(done i
 	}
 	t.Parked = max(0, x.stream.inboxes.parked.waiting()-before)
 	return t, ctx.Err()
+}
+
+// maxBroken is how many places of a file may be no bundle.
+const maxBroken = 1000
+
+// nextOf reads the next bundle of a file. After one that is refused it looks for
+// where another may begin, so that one that somebody put there does not keep out
+// those behind it.
+func (x *Exchange) nextOf(in *bufio.Reader) (h bundle.Header, raw []byte, err error) {
+	head, err := in.Peek(bundle.MaxHeader)
+	if len(head) == 0 {
+		return h, nil, err
+	}
+	if _, _, _, err := bundle.ReadHeader(bytes.NewReader(head), x.stream.known); err != nil {
+		if _, e := in.Discard(1); e != nil {
+			return h, nil, e
+		}
+		if e := seek(in); e != nil && e != io.EOF {
+			return h, nil, e
+		}
+		return h, nil, err
+	}
+	h, raw, sealed, err := bundle.ReadHeader(in, x.stream.known)
+	if err == nil {
+		raw, err = rest(raw, sealed, h.Size)
+	}
+	return h, raw, err
+}
+
+// seek moves to where a bundle may begin.
+func seek(in *bufio.Reader) error {
+	for {
+		if _, err := in.Peek(len(bundle.Magic)); err != nil {
+			_, _ = in.Discard(in.Buffered())
+			return err
+		}
+		some, _ := in.Peek(in.Buffered())
+		if i := bytes.Index(some, []byte(bundle.Magic)); i >= 0 {
+			_, err := in.Discard(i)
+			return err
+		}
+		if _, err := in.Discard(len(some) - len(bundle.Magic) + 1); err != nil {
+			return err
+		}
+	}
 }
 
 // rest reads the sealed part behind a header.

@@ -128,7 +128,7 @@ func TestCapsCountByTheHour(t *testing.T) {
 }
 
 func TestWindowFollowsTheLink(t *testing.T) {
-	var m meter
+	m := meter{ahead: aheadShared}
 	now := time.Now()
 	if m.window() != firstWindow {
 		t.Errorf("the first window is %d", m.window())

@@ -117,6 +117,10 @@ func (s *streams) arrive(ctx context.Context, b []byte) (h bundle.Header, t tall
 	if from == nil {
 		return h, t, record.Errorf(record.Denied, "bundle.unknown-sender", "the bundle is refused: %s is not known here", h.From)
 	}
+	if err := s.disk.room(h.Lane == bundle.Urgent); err != nil {
+		s.refused(ctx, h.From, err)
+		return h, t, err
+	}
 	in := s.inbox(h.From)
 	in.Lock()
 	defer in.Unlock()

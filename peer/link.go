@@ -57,6 +57,7 @@ type roster interface {
 	DirectoryBytes() []byte
 	TakeCard(ctx context.Context, b []byte) error
 	TakeDirectory(ctx context.Context, b []byte) error
+	LeftOut() []string
 	Handler() http.Handler
 }
 
@@ -110,6 +111,7 @@ type links struct {
 	values values                     // where times of contact are kept; nil: nowhere
 	wit    func(node string) *Witness // what is known of a node's ledger, for Status; nil: nothing
 	comers kicker                     // who is connected has changed
+	room   func(urgent bool) error    // whether the disk has room for what is carried; nil: always
 
 	transport func() *http.Transport
 	mux       func() http.Handler // handler, made once
@@ -132,7 +134,7 @@ type line struct {
 	byHand  bool  // cut by hand
 	drained bool  // has said that nothing urgent is left, since it connected
 	heldTo  time.Time
-	overdue int       // times in a row that it did not say that nothing urgent was left
+	overdue int // times in a row that it did not say that nothing urgent was left
 	failed  int // dials since the last success
 	cutAt   time.Time
 	contact time.Time // by the node's clock
@@ -159,7 +161,7 @@ var (
 func (x *Exchange) openLinks(ctx context.Context) error {
 	l := &x.links
 	l.init(x.cfg.Keys.Name(), x, x.cfg.Trust, x.cfg.Now, x.cfg.Log)
-	l.sign, l.transport = x.linkKey, transports(x.cfg.Dial)
+	l.sign, l.transport, l.room = x.linkKey, transports(x.cfg.Dial), x.stream.disk.room
 	l.tables.store, l.values = x.cfg.Store, x.cfg.Store
 	if err := l.loadContacts(ctx); err != nil {
 		return err
@@ -366,6 +368,7 @@ func (l *links) employ(ctx context.Context, workers map[string]worker) {
 		l.spawn(func(context.Context) { l.watch(wctx, ln) })
 		if len(n.URLs) > 0 {
 			l.spawn(func(context.Context) { l.dialLoop(wctx, ln) })
+			l.spawn(l.detour)
 		}
 	}
 	for name, w := range workers {
@@ -383,7 +386,7 @@ func (l *links) watch(ctx context.Context, ln *line) {
 		woken := l.flow.woken(ln.name)
 		ln.gen.Add(1)
 		if c := l.route(ln.name); c != nil {
-			c.bulk.kick()
+			c.ring()
 		}
 		l.dots.touch()
 		select {
@@ -475,7 +478,7 @@ func (l *links) hubOf(n *store.Node) string {
 // rerouted says that connections came or went: each one looks anew what it carries.
 func (l *links) rerouted() {
 	l.epoch.Add(1)
-	l.everybody(func(c *conn) { c.bulk.kick() })
+	l.everybody(func(c *conn) { c.ring() })
 	l.moved.now()
 	l.dots.touch()
 }
@@ -524,6 +527,7 @@ func (l *links) attach(c *conn) error {
 	l.log.Info("link up", "node", ln.name, "dialled", c.dialled)
 	l.rerouted()
 	l.comers.kick()
+	c.documents() // what has changed since the greeting
 	return nil
 }
 
@@ -555,16 +559,15 @@ func (l *links) detach(c *conn, why error) {
 		}
 	}
 	l.comers.kick()
-	// When it stays cut, a hub carries.
-	l.spawn(func(ctx context.Context) {
-		t := time.NewTimer(l.pace.detour + 10*time.Millisecond)
-		defer t.Stop()
-		select {
-		case <-t.C:
-			l.rerouted()
-		case <-ctx.Done():
-		}
-	})
+	l.spawn(l.detour)
+}
+
+// detour lets a hub carry for a node when the direct link stays cut, or does not
+// come about, for long enough.
+func (l *links) detour(ctx context.Context) {
+	if sleep(ctx, l.pace.detour+10*time.Millisecond, nil) {
+		l.rerouted()
+	}
 }
 
 func later(a, b time.Time) time.Time {

@@ -596,6 +596,7 @@ func (b *book) TakeCard(_ context.Context, raw []byte) error {
 	return nil
 }
 func (b *book) TakeDirectory(context.Context, []byte) error { return nil }
+func (b *book) LeftOut() []string                           { return nil }
 func (b *book) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /peer/v1/card", func(w http.ResponseWriter, r *http.Request) {

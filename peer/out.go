@@ -43,6 +43,7 @@ type streams struct {
 	taken   receipts
 	mends   mends
 	may     allowances
+	disk    disk
 	late    map[string]bool // nodes to which what they refused is to be sent again, when they may have that
 }
 
@@ -51,6 +52,7 @@ func (x *Exchange) openStreams(ctx context.Context) (err error) {
 	s := &x.stream
 	s.x, s.scopes, s.sizes, s.urgent = x, map[string]*reached{}, map[string]*sizing{}, map[string]*throttle{}
 	s.may, s.late = newAllowances(), map[string]bool{}
+	s.disk.folder, s.disk.stat = x.cfg.Folder, statDisk
 	st := x.cfg.Store
 	if s.seq, err = st.Cursor(ctx, Follower); err != nil {
 		return err
@@ -444,6 +446,7 @@ func (s *streams) reconcile(ctx context.Context) error {
 		delete(s.scopes, node)
 	}
 	s.mu.Unlock()
+	s.inboxes.parked.drop(s.followed())
 	for _, node := range gone {
 		s.talks.drop(node)
 		if err := s.x.cfg.Store.SetValue(ctx, scopeName(node), nil); err != nil {

@@ -15,8 +15,8 @@ import (
 	"konbit/wire/bundle"
 )
 
-// Bounds of what waits for a bundle before it. What does not fit is left to the
-// sender, who sends what is not acknowledged again.
+// Bounds of what waits for a bundle before it, a quarter of it from one node. What
+// does not fit is left to the sender, who sends what is not acknowledged again.
 const (
 	maxParked      = 10_000
 	maxParkedBytes = 512 << 20
@@ -27,6 +27,8 @@ const (
 type parking struct {
 	mu    sync.Mutex
 	dir   string
+	most  int
+	much  int64
 	files map[string][]parked // by the node's folder, in order of After
 	count int
 	bytes int64
@@ -42,6 +44,7 @@ type parked struct {
 // open finds what was parked before.
 func (p *parking) open(folder string) error {
 	p.dir, p.files = filepath.Join(folder, "parked"), map[string][]parked{}
+	p.most, p.much = maxParked, maxParkedBytes
 	nodes, err := os.ReadDir(p.dir)
 	if os.IsNotExist(err) {
 		return nil
@@ -95,7 +98,11 @@ func (p *parking) put(h bundle.Header, b []byte) error {
 	if slices.ContainsFunc(p.files[folder], func(k parked) bool { return k.lane == h.Lane && k.after == h.After && k.upTo >= h.UpTo }) {
 		return nil
 	}
-	if p.count >= maxParked || p.bytes+int64(len(b)) > maxParkedBytes {
+	var mine int64
+	for _, k := range p.files[folder] {
+		mine += k.size
+	}
+	if n := int64(len(b)); p.count >= p.most || p.bytes+n > p.much || len(p.files[folder]) >= p.most/4 || mine+n > p.much/4 {
 		return record.Errorf(record.TooMany, "peer.park", "too many bundles wait for one before them")
 	}
 	dir := filepath.Join(p.dir, folder)
@@ -135,6 +142,24 @@ func (p *parking) take(node string, applied [store.Lanes]int64) (b []byte, err e
 		delete(p.files, folder)
 	}
 	return b, err
+}
+
+// drop removes what is parked of nodes that are not to be heard any more.
+func (p *parking) drop(heard []*store.Node) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for folder, list := range p.files {
+		if slices.ContainsFunc(heard, func(n *store.Node) bool { return folderOf(n.Name) == folder }) {
+			continue
+		}
+		for _, k := range list {
+			os.Remove(k.path)
+			p.count--
+			p.bytes -= k.size
+		}
+		delete(p.files, folder)
+		os.Remove(filepath.Join(p.dir, folder))
+	}
 }
 
 // waiting returns how many bundles of all nodes are parked.

@@ -120,7 +120,6 @@ type taken struct {
 	timer   bool       // somebody will write it
 	again   bool       // the node was restored, and mends its stream to us
 	ask     string     // the node asks under this name what we hold of it; "": it does not
-	lowered time.Time  // when it last said that it has less than before, by the real clock
 	loaded  bool       // at was looked up
 }
 
@@ -138,15 +137,11 @@ func (r *receipts) of(node string) *taken {
 
 // restless reports whether a node says too often that it has lost something: it
 // costs the ledger an entry, and what comes back is written down once more.
-func (s *streams) restless(ctx context.Context, node string, t *taken) bool {
-	if time.Since(t.lowered) < 5*time.Second {
-		return true
-	}
+func (s *streams) restless(ctx context.Context, node string) bool {
 	if !s.may.losses.take(node) {
 		s.x.alarm(ctx, node, "restless", node+" says again and again that it has lost what it had; it is not heard for a while", record.ID{})
 		return true
 	}
-	t.lowered = time.Now()
 	return false
 }
 
@@ -194,7 +189,7 @@ func (s *streams) takeReceipt(ctx context.Context, b []byte) error {
 	if err := s.since(ctx, r.From, t); err != nil {
 		return err
 	}
-	if !hasAll(r.Received, out.Received) && (!r.At.After(t.at) || s.restless(ctx, r.From, t)) {
+	if !hasAll(r.Received, out.Received) && (!r.At.After(t.at) || s.restless(ctx, r.From)) {
 		return nil // a newer one was taken
 	}
 	mended, err := s.heard(ctx, r.From, r.Received, out)

@@ -174,7 +174,7 @@ func (s *streams) hear(ctx context.Context, node *store.Node, applied [store.Lan
 	if err != nil {
 		return err
 	}
-	if !mended && !hasAll(applied, out.Received) && !s.restless(ctx, node.Name, t) { // it has lost something
+	if !mended && !hasAll(applied, out.Received) && !s.restless(ctx, node.Name) { // it has lost something
 		if err := s.lower(ctx, node.Name, applied, out); err != nil {
 			return err
 		}

@@ -22,17 +22,24 @@ const (
 	maxWindow   = 16 << 20
 )
 
-// ahead is how much more than a round trip takes may be under way: an urgent
-// bundle waits behind it.
-const ahead = 1200 * time.Millisecond
+// How much more than a round trip takes may be under way. While TCP repairs a loss
+// nothing is acknowledged, and a sender that has nothing left to send then leaves the
+// link idle; but an urgent bundle waits behind what is under way. Who dialled sends
+// urgent bundles on a TCP connection of their own, past what waits in the other; who
+// was dialled has one stream for all.
+const (
+	aheadApart  = 2 * time.Second
+	aheadShared = 1200 * time.Millisecond
+)
 
 // sender decides what goes next over a connection: what is urgent, then Talk, then
 // the rest, cut into pieces so that what is urgent overtakes a large bundle, and
-// never more under way than the window allows. One goroutine at a time calls next.
+// never more under way than the window allows.
 type sender struct {
-	c *conn
+	c     *conn
+	calls sync.Mutex // held by next
 
-	// Of the goroutine that calls next:
+	// Of who calls next:
 	parts   [3]*part // the bundle that is under way in each lane
 	courses map[string]*course
 	plan    []string // the nodes for which this connection carries our bundles
@@ -43,7 +50,7 @@ type sender struct {
 	mu     sync.Mutex // for what acknowledgments and words change
 	meter  meter
 	notes  map[string]storedWord // what the hub keeps of our streams, by node and lane
-	orders []func(*sender)       // to be done by the goroutine that calls next
+	orders []func(*sender)       // to be done by who calls next
 }
 
 // part is a bundle of which a piece was sent, or none yet.
@@ -69,23 +76,37 @@ type course struct {
 
 func (s *sender) init(c *conn) {
 	s.c, s.courses, s.notes = c, map[string]*course{}, map[string]storedWord{}
+	if s.meter.ahead = aheadShared; c.dialled {
+		s.meter.ahead = aheadApart
+	}
 }
 
 const maxOrders = 10_000
 
-// order lets the goroutine that calls next do something before it goes on.
+// order lets who calls next do something before it goes on.
 func (s *sender) order(fn func(*sender)) {
 	s.mu.Lock()
 	if len(s.orders) < maxOrders { // more only who means no good
 		s.orders = append(s.orders, fn)
 	}
 	s.mu.Unlock()
-	s.c.bulk.kick()
+	s.c.ring()
 }
 
-// next returns the next frame of a bundle; nil when nothing can be sent now, with
-// how long that lasts if nobody rings before. full says that it is for want of room.
-func (s *sender) next(ctx context.Context) (out []byte, wait time.Duration, full bool) {
+// The lanes in the order in which they go, and what of them goes when what is urgent
+// goes apart.
+var (
+	allLanes     = []bundle.Lane{bundle.Urgent, bundle.Talk, bundle.Normal}
+	urgentLane   = allLanes[:1]
+	patientLanes = allLanes[1:]
+)
+
+// next returns the next frame of a bundle of these lanes; nil when nothing can be sent
+// now, with how long that lasts if nobody rings before. full says that it is for want
+// of room. What it returns of a lane has to be sent in that order.
+func (s *sender) next(ctx context.Context, lanes []bundle.Lane) (out []byte, wait time.Duration, full bool) {
+	s.calls.Lock()
+	defer s.calls.Unlock()
 	s.mu.Lock()
 	orders := s.orders
 	s.orders = nil
@@ -95,7 +116,7 @@ func (s *sender) next(ctx context.Context) (out []byte, wait time.Duration, full
 	}
 	s.routes()
 	wait = time.Hour
-	for _, lane := range []bundle.Lane{bundle.Urgent, bundle.Talk, bundle.Normal} {
+	for _, lane := range lanes {
 		if s.parts[lane] == nil {
 			wait = min(wait, s.load(ctx, lane))
 		}
@@ -420,7 +441,7 @@ func (s *sender) acknowledged(total uint64) error {
 	ln.mu.Lock()
 	ln.rate = rate
 	ln.mu.Unlock()
-	s.c.bulk.kick()
+	s.c.ring()
 	return nil
 }
 
@@ -474,6 +495,7 @@ func (s *sender) idle() bool {
 
 // meter measures what a connection carries, from acknowledgments.
 type meter struct {
+	ahead       time.Duration
 	sent, acked uint64    // bytes since the beginning
 	ackedAt     time.Time // or when something was sent after nothing was under way
 	marks       []mark
@@ -544,5 +566,5 @@ func (m *meter) window() int {
 	if m.rate == 0 {
 		return firstWindow
 	}
-	return min(max(int(m.rate*(m.rtt+ahead).Seconds()), minWindow), maxWindow)
+	return min(max(int(m.rate*(m.rtt+m.ahead).Seconds()), minWindow), maxWindow)
 }

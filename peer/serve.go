@@ -59,12 +59,12 @@ func (l *links) writeProblem(w http.ResponseWriter, err error) {
 }
 
 // readMessage reads a message of a handshake, in bounded size and time.
-func readMessage(w http.ResponseWriter, r *http.Request, v any) error {
+func readMessage(w http.ResponseWriter, r *http.Request, most int64, v any) error {
 	rc := http.NewResponseController(w)
 	rc.SetReadDeadline(time.Now().Add(20 * time.Second))
 	rc.SetWriteDeadline(time.Now().Add(40 * time.Second))
 	var tooBig *http.MaxBytesError
-	switch err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxHello)).Decode(v); {
+	switch err := json.NewDecoder(http.MaxBytesReader(w, r.Body, most)).Decode(v); {
 	case errors.As(err, &tooBig):
 		return refusal(record.TooLarge, "oversized", "a message of a handshake may have %d bytes", tooBig.Limit)
 	case err != nil:
@@ -87,7 +87,7 @@ func writeMessage(w http.ResponseWriter, v any) error {
 // serveHello gives a challenge to whoever asks. It tells nobody who is known here.
 func (l *links) serveHello(w http.ResponseWriter, r *http.Request) error {
 	var q helloRequest
-	if err := readMessage(w, r, &q); err != nil {
+	if err := readMessage(w, r, 4<<10, &q); err != nil {
 		return err
 	}
 	switch {
@@ -109,7 +109,7 @@ func (l *links) serveHello(w http.ResponseWriter, r *http.Request) error {
 // serveSession opens a session for a node that proves its key.
 func (l *links) serveSession(w http.ResponseWriter, r *http.Request) error {
 	var in signedWord
-	if err := readMessage(w, r, &in); err != nil {
+	if err := readMessage(w, r, maxHello, &in); err != nil {
 		return err
 	}
 	if !l.enter() {
@@ -172,7 +172,8 @@ func (l *links) proven(r *http.Request, in *signedWord) (*store.Node, *greeting,
 	}
 	n := l.trust.Node(claim.From)
 	g, err := verified(in, n, "dialler")
-	if err != nil && n != nil && len(in.Card) > 0 && l.trust.TakeCard(r.Context(), in.Card) == nil {
+	// A card is looked at whether the node is known or not: it must not show in the time that it takes.
+	if err != nil && len(in.Card) > 0 && l.trust.TakeCard(r.Context(), in.Card) == nil && n != nil {
 		n = l.trust.Node(claim.From)
 		g, err = verified(in, n, "dialler")
 	}
@@ -266,7 +267,7 @@ func (c *conn) nextFrame(r *http.Request, quiet time.Duration) ([]byte, error) {
 		if out != nil {
 			return out, nil
 		}
-		out, more, _ := c.out.next(c.ctx)
+		out, more, _ := c.out.next(c.ctx, allLanes)
 		if out != nil {
 			return out, nil
 		}
@@ -304,7 +305,7 @@ func (c *conn) answerPoll(w http.ResponseWriter, r *http.Request, rc *http.Respo
 	for len(out) > 0 && len(out) < maxPoll {
 		more, _ := c.nextControl()
 		if more == nil {
-			more, _, _ = c.out.next(c.ctx)
+			more, _, _ = c.out.next(c.ctx, allLanes)
 		}
 		if more == nil {
 			break
@@ -324,9 +325,9 @@ func (c *conn) answerPoll(w http.ResponseWriter, r *http.Request, rc *http.Respo
 	return nil
 }
 
-// maxPosts is how many uploads of a session are read at once: bundles, small
-// frames, and one of each that is about to end.
-const maxPosts = 4
+// maxPosts is how many uploads of a session are read at once: bundles, urgent
+// ones, small frames, and one of each that is about to end.
+const maxPosts = 6
 
 // serveSend takes frames. Each has a deadline by its length, so that a slow
 // sender cannot hold on for ever to what it costs.

@@ -361,6 +361,7 @@ func (w *witness) raise(ctx context.Context, n *store.Node, v verdict) {
 // refuse stops the exchange with a node. The fault is kept after the node was
 // refused, because hearing from a node with a fault means that it was resumed.
 func (w *witness) refuse(ctx context.Context, n *store.Node, st *witnessed, v verdict) error {
+	ctx = context.WithoutCancel(ctx) // it ends with the link, which this cuts
 	w.raise(ctx, n, v)
 	if err := w.nodes.Refuse(ctx, n.Name, v.fault+": "+v.text); err != nil {
 		return err

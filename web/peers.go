@@ -574,7 +574,7 @@ func (s *Server) held(r *http.Request) error {
 
 // shows reports whether an address shows records.
 func shows(path string) bool {
-	for _, p := range [...]string{records, "/api/v1/map/", "/api/v1/search", "/api/v1/feed", ogcRoot + "/"} {
+	for _, p := range [...]string{records, "/api/v1/map/", "/api/v1/search", "/api/v1/feed", "/api/v1/audit/entries", ogcRoot + "/"} {
 		if strings.HasPrefix(path, p) {
 			return true
 		}

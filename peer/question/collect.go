@@ -21,6 +21,7 @@ type collecting struct {
 	at       time.Time
 	total    int
 	parts    [][]uint64
+	tags     int  // in parts
 	rounds   int  // requests since somebody waited for it
 	all      bool // the sums of the parts agree and that of the list does not
 }
@@ -83,6 +84,9 @@ func (s *Service) collect(ctx context.Context, node string, key, sum []byte, tot
 			tags = old.tags
 		}
 		n.parts = split(tags, partsOf(total))
+	}
+	for _, p := range n.parts {
+		n.tags += len(p)
 	}
 	s.builds[node] = n
 	return n, nil
@@ -170,6 +174,10 @@ func (c *collecting) takePart(p onePart) bool {
 	tags := unpack(p.Tags)
 	if !slices.IsSorted(tags) || len(tags) > 0 && (split(tags[:1], len(c.parts))[p.N] == nil || split(tags[len(tags)-1:], len(c.parts))[p.N] == nil) {
 		return false
+	}
+	if c.tags += len(tags) - len(c.parts[p.N]); c.tags > 2*c.total {
+		c.tags -= len(tags) - len(c.parts[p.N])
+		return false // each part by itself may be long, all of them not
 	}
 	c.parts[p.N] = tags
 	return true

@@ -23,7 +23,7 @@ func (s *Service) onAsk(ctx context.Context, from *store.Node, payload []byte) {
 		_, err = record.ParseID(w.ID)
 	}
 	if err != nil {
-		s.cfg.Log.Warn("a question that cannot be read", "node", from.Name)
+		s.cfg.Log.Debug("a question that cannot be read", "node", from.Name)
 		return
 	}
 	if !sound(&w, from) {

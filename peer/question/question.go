@@ -86,6 +86,7 @@ type Service struct {
 	lists    limiter // by asking node: requests for the list
 	refusals limiter // by asking node: refusals that are written down
 	holding  chan job
+	line     line
 
 	ours   limiter // by agency
 	asking chan job
@@ -147,10 +148,17 @@ const (
 func (s *Service) Words() map[string]func(ctx context.Context, from *store.Node, it bundle.Item) error {
 	take := func(queue chan job, do func(context.Context, *store.Node, []byte)) func(context.Context, *store.Node, bundle.Item) error {
 		return func(_ context.Context, from *store.Node, it bundle.Item) error {
+			if len(it.Payload) > mostWord {
+				return record.Errorf(record.TooLarge, "question.oversized", "a word about a question has %d bytes and may have %d", len(it.Payload), mostWord)
+			}
+			if !s.line.enter(from.Name) {
+				return record.Errorf(record.TooMany, "question.flood", "%s asks more at once than can wait", from.Title)
+			}
 			select {
 			case queue <- job{do, from, it}:
 			default: // it may be lost: the asker says it again
-				s.cfg.Log.Warn("too many questions at once", "node", from.Name)
+				s.line.leave(from.Name)
+				s.cfg.Log.Debug("too many questions at once", "node", from.Name)
 			}
 			return nil
 		}
@@ -158,6 +166,40 @@ func (s *Service) Words() map[string]func(ctx context.Context, from *store.Node,
 	return map[string]func(context.Context, *store.Node, bundle.Item) error{
 		topicAsk: take(s.holding, s.onAsk), topicWant: take(s.holding, s.onWant),
 		topicAnswer: take(s.asking, s.onAnswer), topicList: take(s.asking, s.onList),
+	}
+}
+
+// A word may have so many bytes, and so many of one node wait, so that what waits is
+// bounded and no node stands before all others.
+const (
+	mostWord = 96 << 10
+	mostWait = 256
+)
+
+// line counts what waits, by node.
+type line struct {
+	mu sync.Mutex
+	of map[string]int
+}
+
+func (l *line) enter(node string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.of == nil {
+		l.of = map[string]int{}
+	}
+	if l.of[node] >= mostWait {
+		return false
+	}
+	l.of[node]++
+	return true
+}
+
+func (l *line) leave(node string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.of[node]--; l.of[node] <= 0 {
+		delete(l.of, node)
 	}
 }
 
@@ -184,6 +226,7 @@ func (s *Service) work(ctx context.Context, queue chan job) {
 	for {
 		select {
 		case j := <-queue:
+			s.line.leave(j.from.Name)
 			j.do(ctx, j.from, j.it.Payload)
 		case <-ctx.Done():
 			return

@@ -86,6 +86,15 @@ func (s *Service) DirectoryBytes() []byte {
 	return nil
 }
 
+// LeftOut says what of the newest directory was not done, and why: it says, for
+// one, that another node serves an agency of ours.
+func (s *Service) LeftOut() []string {
+	if p := s.left.Load(); p != nil {
+		return *p
+	}
+	return nil
+}
+
 // edit returns a copy of the directory that may be changed.
 func (d *SignedDirectory) edit() Directory {
 	c := d.Directory
@@ -214,6 +223,7 @@ func (s *Service) apply(ctx context.Context, actor string, e Entry, d *SignedDir
 	for _, p := range problems {
 		s.cfg.Log.Error("trust: left out of the directory", "region", d.Region, "serial", d.Serial, "problem", p)
 	}
+	s.left.Store(&problems)
 	e.Region, e.Serial, e.Problems = d.Region, d.Serial, problems
 	if err := s.commit(ctx, actor, e, ops...); err != nil {
 		s.memory.dir = old

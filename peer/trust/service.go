@@ -72,6 +72,7 @@ type Service struct {
 	change sync.Mutex // held by whoever changes anything
 	memory memory     // under change
 	now    atomic.Pointer[view]
+	left   atomic.Pointer[[]string] // what was left out of the directory
 
 	mu      sync.Mutex
 	changed chan struct{}
