@@ -7,6 +7,7 @@ MAKEFLAGS   += --no-print-directory
 LISTEN   ?= 127.0.0.1:8080
 DATA     ?= .run/demo
 KILLS    ?= 200
+HISTORIES ?= 1000
 FUZZTIME ?= 5m
 
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
@@ -51,8 +52,8 @@ bench: need-run ui bin ## measure beside baselines, write bench.json
 	bin/konbit bench --out bench.json
 
 .PHONY: soak
-soak: need-test ui bin ## run long: kill -9 and start again, fuzz every decoder
-	KILLS=$(KILLS) FUZZTIME=$(FUZZTIME) scripts/soak
+soak: need-test ui bin ## run long: kill -9 and start again, random histories of three nodes, fuzz every decoder
+	KILLS=$(KILLS) HISTORIES=$(HISTORIES) FUZZTIME=$(FUZZTIME) scripts/soak
 
 .PHONY: ui
 ui: ui/dist/index.html ## build the console when its sources have changed
