@@ -28,7 +28,10 @@ type listenFlags struct {
 
 // listen opens the listener and says at which address people reach it.
 func (f *listenFlags) listen() (net.Listener, string, error) {
-	l, err := net.Listen("tcp", f.Listen)
+	// Probes of connections that are idle cost an idle link between nodes the most of
+	// what it costs; nodes have heartbeats of their own.
+	keep := net.ListenConfig{KeepAlive: 45 * time.Second}
+	l, err := keep.Listen(context.Background(), "tcp", f.Listen)
 	if err != nil {
 		return nil, "", fmt.Errorf("cannot listen on %s: %w", f.Listen, err)
 	}
