@@ -19,10 +19,12 @@ type alarms struct {
 
 	mu    sync.Mutex
 	list  []*raised
-	noted time.Time // ledger entries of this hour are counted from here
-	notes int
-	saved time.Time // by the real clock
+	noted time.Time      // ledger entries of this hour are counted from here
+	notes map[string]int // by node, so that no node uses up those about another
+	saved time.Time      // by the real clock
 	dirty bool
+
+	saving sync.Mutex // the newest list is the last that is kept
 }
 
 // raised is an alarm and how often it was raised.
@@ -37,7 +39,7 @@ const (
 	alarmsName  = "peer.alarms"
 	maxAlarms   = 500
 	maxOfSort   = 20  // records that alarms of one node and code name one by one
-	maxNotes    = 200 // ledger entries about alarms within an hour
+	maxNotes    = 100 // ledger entries about alarms of one node within an hour
 	alarmPeriod = time.Hour
 )
 
@@ -122,9 +124,12 @@ func (a *alarms) count(al Alarm) (r raised, tell bool) {
 		return *n, false
 	}
 	if al.At.Sub(a.noted).Abs() >= alarmPeriod {
-		a.noted, a.notes = al.At, 0
+		a.noted, a.notes = al.At, nil
 	}
-	if a.notes++; a.notes > maxNotes {
+	if a.notes == nil {
+		a.notes = map[string]int{}
+	}
+	if a.notes[al.Node]++; a.notes[al.Node] > maxNotes {
 		return *n, false
 	}
 	n.noted = al.At
@@ -133,6 +138,8 @@ func (a *alarms) count(al Alarm) (r raised, tell bool) {
 
 // save keeps the list.
 func (a *alarms) save(ctx context.Context) error {
+	a.saving.Lock()
+	defer a.saving.Unlock()
 	a.mu.Lock()
 	b, err := json.Marshal(a.list)
 	a.dirty = false

@@ -344,7 +344,7 @@ func (c *conn) refuse(h bundle.Header, err error) {
 	if c.ctx.Err() != nil || h.From == "" {
 		return
 	}
-	c.l.log.Warn("bundle refused", "from", h.From, "to", h.To, "lane", h.Lane, "upTo", h.UpTo, "error", err)
+	c.l.warn(c.line.name, "bundle refused", "from", h.From, "to", h.To, "lane", h.Lane, "upTo", h.UpTo, "error", err)
 	c.say(wordFrame(frameRefused, refusedWord{From: h.From, To: h.To, Lane: h.Lane, After: h.After, Reason: reasonOf(err), Text: messageOf(err)}))
 }
 
@@ -361,7 +361,10 @@ func (c *conn) takeReceipt(b []byte) {
 		return
 	}
 	if err := c.l.flow.takeReceipt(c.ctx, b); err != nil { // which tells of one that is forged
-		c.l.log.Warn("receipt refused", "from", c.line.name, "error", err)
+		if c.ctx.Err() != nil {
+			return // the next handshake says the same
+		}
+		c.l.warn(c.line.name, "receipt refused", "from", c.line.name, "error", err)
 		return
 	}
 	c.l.seen(rc.From)
@@ -446,7 +449,7 @@ func (l *links) refused(c *conn, w refusedWord) {
 	if w.To, w.Reason = n.Name, clip(w.Reason, 40); w.Reason == "" {
 		w.Reason = "refused"
 	}
-	l.log.Warn("bundle refused by the other side", "node", c.line.name, "to", w.To, "reason", w.Reason, "text", clip(w.Text, 200))
+	l.warn(c.line.name, "bundle refused by the other side", "node", c.line.name, "to", w.To, "reason", w.Reason, "text", clip(w.Text, 200))
 	c.out.postpone(w)
 	ln := l.line(w.To)
 	ln.mu.Lock()

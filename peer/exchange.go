@@ -135,6 +135,7 @@ type Receipt struct {
 	Last     int64              `json:"last"`            // the newest number that From gave out in its own stream to To
 	Again    bool               `json:"again,omitempty"` // From was restored and asks for a resync
 	Ask      string             `json:"ask,omitempty"`   // under this name From asks what To holds of it; on a stick the answer travels with the receipt of To
+	Life     int64              `json:"life,omitempty"`  // the number of From's incarnation; 0: it was never restored
 	At       time.Time          `json:"at"`
 }
 

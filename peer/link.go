@@ -112,6 +112,7 @@ type links struct {
 	wit    func(node string) *Witness // what is known of a node's ledger, for Status; nil: nothing
 	comers kicker                     // who is connected has changed
 	room   func(urgent bool) error    // whether the disk has room for what is carried; nil: always
+	loud   allowance                  // lines in the log that a node causes
 
 	transport func() *http.Transport
 	mux       func() http.Handler // handler, made once
@@ -172,6 +173,7 @@ func (x *Exchange) openLinks(ctx context.Context) error {
 
 func (l *links) init(self string, f flow, r roster, now func() time.Time, log *slog.Logger) {
 	l.self, l.flow, l.trust, l.now, l.log = self, f, r, now, log
+	l.loud.burst, l.loud.every = 30, 10*time.Second
 	if l.now == nil {
 		l.now = time.Now
 	}
@@ -182,6 +184,14 @@ func (l *links) init(self string, f flow, r roster, now func() time.Time, log *s
 	l.mux, l.comers = sync.OnceValue(l.handler), newKicker()
 	l.dots.bell, l.dots.last = make(chan struct{}, 1), map[string]*lastDot{}
 	l.doors.init()
+}
+
+// warn writes into the log what a node causes, but not as often as it likes: the
+// alarms count it.
+func (l *links) warn(node, what string, args ...any) {
+	if l.loud.take(node) {
+		l.log.Warn(what, args...)
+	}
 }
 
 // openRelay opens the folder of what is carried for others.

@@ -547,39 +547,67 @@ func (s *streams) sending(ctx context.Context, node string) (map[record.ID]int, 
 	return has, err
 }
 
-// scan calls fn with every record of a sight, newest first, and queues what it adds.
+// scan calls fn with every record of a sight and queues what it adds, oldest
+// first: whoever gets them sees the newest last, and so on top.
 func (s *streams) scan(ctx context.Context, sight *store.Sight, fn func(q *queue, b *store.Brief, share store.Share)) error {
-	kinds := s.x.cfg.Desks.KindNames()
-	all := map[string]*store.Sight{}
-	for _, k := range kinds {
-		all[k] = sight
+	look := &store.Query{Kinds: s.x.cfg.Desks.KindNames(), Sight: map[string]*store.Sight{}, Limit: turn}
+	for _, k := range look.Kinds {
+		look.Sight[k] = sight
 	}
-	var before *store.Key
-	for {
-		n, err := func() (n int, err error) {
-			s.mu.Lock()
-			defer s.mu.Unlock()
-			if err := s.loadMarkings(ctx); err != nil {
-				return 0, err
-			}
-			q := s.newQueue()
-			known := int64(len(s.markings))
-			if err := s.x.cfg.Store.Scan(ctx, &store.Query{Kinds: kinds, Sight: all, Now: q.now, Before: before, Limit: turn}, func(b *store.Brief) bool {
-				n++
-				before = &store.Key{Row: b.Row}
-				if b.Marking >= 1 && b.Marking <= known {
-					fn(q, b, store.Share{Record: b.ID, Kind: b.Kind, Version: b.Version, Lane: store.Normal})
-				}
-				return true
-			}); err != nil {
-				return n, err
-			}
-			return n, q.flush(ctx, "", 0)
-		}()
-		if err != nil || n < turn {
+	pages, err := s.pages(ctx, look)
+	if err != nil {
+		return err
+	}
+	for _, before := range slices.Backward(pages) {
+		if err := s.scanPage(ctx, look, before, fn); err != nil {
 			return err
 		}
 	}
+	return nil
+}
+
+// pages returns where each page of a query begins, newest first. What is added
+// meanwhile is in none of them: it is followed.
+func (s *streams) pages(ctx context.Context, look *store.Query) (pages []store.Key, err error) {
+	q := *look
+	q.Now = s.now()
+	for n := turn; n == turn; {
+		n = 0
+		var last int64
+		err := s.x.cfg.Store.Scan(ctx, &q, func(b *store.Brief) bool {
+			if n++; n == 1 {
+				pages = append(pages, store.Key{Row: b.Row + 1})
+			}
+			last = b.Row
+			return true
+		})
+		if err != nil {
+			return nil, err
+		}
+		q.Before = &store.Key{Row: last}
+	}
+	return pages, nil
+}
+
+func (s *streams) scanPage(ctx context.Context, look *store.Query, before store.Key, fn func(q *queue, b *store.Brief, share store.Share)) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.loadMarkings(ctx); err != nil {
+		return err
+	}
+	q := s.newQueue()
+	page := *look
+	page.Now, page.Before = q.now, &before
+	var found []*store.Brief
+	if err := s.x.cfg.Store.Scan(ctx, &page, func(b *store.Brief) bool { found = append(found, b); return true }); err != nil {
+		return err
+	}
+	for _, b := range slices.Backward(found) {
+		if b.Marking >= 1 && b.Marking <= int64(len(s.markings)) {
+			fn(q, b, store.Share{Record: b.ID, Kind: b.Kind, Version: b.Version, Lane: store.Normal})
+		}
+	}
+	return q.flush(ctx, "", 0)
 }
 
 // endOthers recalls what a node has, or is to get, and what does not reach it.

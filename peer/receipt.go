@@ -35,7 +35,10 @@ func (s *streams) receipt(ctx context.Context, node *store.Node) ([]byte, error)
 	if err != nil {
 		return nil, err
 	}
-	r := Receipt{From: s.x.cfg.Keys.Name(), To: node.Name, Received: applied, Last: out.Last, At: s.taken.stamp(s.now())}
+	r := Receipt{From: s.x.cfg.Keys.Name(), To: node.Name, Received: applied, Last: out.Last, Life: s.x.Incarnation().N, At: s.taken.stamp(s.now())}
+	if r.Life == 1 {
+		r.Life = 0
+	}
 	r.Again, r.Ask = s.lostTime(node.Name)
 	payload, err := json.Marshal(&r)
 	if err != nil {
@@ -114,6 +117,7 @@ func (r *receipts) stamp(now time.Time) time.Time {
 type taken struct {
 	mu      sync.Mutex // one at a time
 	at      time.Time  // of the newest
+	life    int64      // of the newest
 	wrote   time.Time  // when one was last written to the ledger, by the real clock: it bounds the load
 	waiting *Receipt   // the newest one that is not written yet
 	raw     []byte     // its bytes
@@ -160,11 +164,25 @@ func (s *streams) since(ctx context.Context, node string, t *taken) error {
 		var e receiptEntry
 		var d receiptDoc
 		var r Receipt
-		if json.Unmarshal(l.Content, &e) == nil && json.Unmarshal(e.Receipt, &d) == nil && json.Unmarshal(d.Payload, &r) == nil && r.At.After(t.at) {
-			t.at = r.At
+		if json.Unmarshal(l.Content, &e) == nil && json.Unmarshal(e.Receipt, &d) == nil && json.Unmarshal(d.Payload, &r) == nil && r.after(t.life, t.at) {
+			t.life, t.at = r.Life, r.At
 		}
 	}
 	return nil
+}
+
+// after reports whether a receipt was made after another of the same node: in a
+// later life, or later in the same one by the node's clock.
+func (r *Receipt) after(life int64, at time.Time) bool {
+	if r.Life != life {
+		return r.Life > life
+	}
+	return r.At.After(at)
+}
+
+// newer is after, or that the receipt says more: a clock may have been put back.
+func (r *Receipt) newer(o *Receipt) bool {
+	return r.after(o.Life, o.At) || r.Life == o.Life && r.Received != o.Received && hasAll(r.Received, o.Received)
 }
 
 // apart is how long at least two ledger entries about one node's receipts are apart.
@@ -189,7 +207,7 @@ func (s *streams) takeReceipt(ctx context.Context, b []byte) error {
 	if err := s.since(ctx, r.From, t); err != nil {
 		return err
 	}
-	if !hasAll(r.Received, out.Received) && (!r.At.After(t.at) || s.restless(ctx, r.From)) {
+	if !hasAll(r.Received, out.Received) && (!r.after(t.life, t.at) || s.restless(ctx, r.From)) {
 		return nil // a newer one was taken
 	}
 	mended, err := s.heard(ctx, r.From, r.Received, out)
@@ -197,7 +215,8 @@ func (s *streams) takeReceipt(ctx context.Context, b []byte) error {
 		return err
 	}
 	lost := r.Again && !t.again || !hasAll(r.Received, out.Received)
-	if r.At.After(t.at) {
+	if r.after(t.life, t.at) {
+		t.life = r.Life
 		t.at, t.again, t.ask = r.At, r.Again, r.Ask
 	}
 	if lost {
@@ -205,7 +224,7 @@ func (s *streams) takeReceipt(ctx context.Context, b []byte) error {
 			return err
 		}
 	}
-	if t.waiting != nil && !r.At.After(t.waiting.At) {
+	if t.waiting != nil && !r.newer(t.waiting) {
 		return nil
 	}
 	if r.Received == out.Received {

@@ -374,7 +374,7 @@ func (r *relay) keepReceipt(rc *Receipt, raw []byte) (bool, error) {
 	defer r.mu.Unlock()
 	r.pile(from).dropWhere(r, to, func(k *kept) bool { return covering(rc.Received, k.lane, k.upTo) })
 	p := r.pile(to)
-	if old := p.receipts[from]; old != nil && !rc.At.After(old.At) {
+	if old := p.receipts[from]; old != nil && !rc.newer(&old.Receipt) {
 		return false, nil
 	}
 	path := filepath.Join(r.dir, to, from+".receipt")

@@ -155,6 +155,17 @@ func TestReceiptDropsWhatItCoversAndNewestIsKept(t *testing.T) {
 	if got := r.receipts("konbit.node/aaaaaaaa"); len(got) != 1 || string(got[0]) != "three" {
 		t.Errorf("receipts %q", got)
 	}
+	if newer, err := r.keepReceipt(rc(4, -time.Hour), []byte("four")); !newer || err != nil {
+		t.Error("a receipt that says more was dropped, because a clock was put back", err)
+	}
+	restored := rc(1, -2*time.Hour)
+	restored.Life = 1_800_000_000
+	if newer, err := r.keepReceipt(restored, []byte("restored")); !newer || err != nil {
+		t.Error("the word of a node that was restored was dropped, because its clock was put back", err)
+	}
+	if newer, err := r.keepReceipt(rc(9, time.Hour), []byte("before")); newer || err != nil {
+		t.Error("a receipt of the life before a restore was taken", err)
+	}
 }
 
 // Whatever is put, receipted and reopened: the count of bytes and files is that

@@ -632,6 +632,27 @@ func TestRestoredReceiverGetsAgainWhatItLost(t *testing.T) {
 	}
 }
 
+func TestRestoredReceiverIsHeardAlsoWhenItsClockIsWrong(t *testing.T) {
+	clock, a, b := pair(t)
+	first := a.open("ht.cc", "first", to("do.911"))
+	exchange(t, a, b)
+	backup := b.backup()
+	lost := a.open("ht.cc", "lost", to("do.911"))
+	exchange(t, a, b)
+	clock.Move(-2 * time.Hour)
+	b.restore(backup, true)
+	exchange(t, a, b) // by receipts alone, as over a hub
+	b.mustHold("lost by the restore", lost, 1)
+	b.mustHold("kept", first, 1)
+	a.mustSee("after the restore", lost, b, Received)
+	// And after a mere restart with a clock that was put back.
+	clock.Move(-time.Hour)
+	b.restart()
+	next := a.open("ht.cc", "next", to("do.911"))
+	exchange(t, a, b)
+	a.mustSee("after a restart", next, b, Received)
+}
+
 func TestRestoredSenderMendsItsStream(t *testing.T) {
 	_, a, b := pair(t)
 	kept := a.open("ht.cc", "kept", to("do.911"))
