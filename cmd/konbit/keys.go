@@ -9,7 +9,7 @@ import (
 )
 
 type keysCmd struct {
-	Show   keysShowCmd   `cmd:"" help:"Say what opens the key files." default:"1"`
+	Show   keysShowCmd   `cmd:"" help:"Say what opens the key files." default:"withargs"`
 	Lock   keysLockCmd   `cmd:"" help:"Lock the key files of a stopped node, or change what opens them."`
 	Unlock keysUnlockCmd `cmd:"" help:"Leave the key files of a stopped node plain."`
 }

@@ -151,7 +151,7 @@ func (c *caller) ask(ctx context.Context, method, path string, body, answer any)
 const peersPath = "/api/v1/peers"
 
 type peerCmd struct {
-	List      peerListCmd      `cmd:"" help:"List the nodes, and how far the exchange with each is." default:"1"`
+	List      peerListCmd      `cmd:"" help:"List the nodes, and how far the exchange with each is." default:"withargs"`
 	Invite    peerInviteCmd    `cmd:"" help:"Make an invitation: a code to be read out, good once."`
 	Join      peerJoinCmd      `cmd:"" help:"Ask a node to exchange, with the code of its invitation."`
 	Card      peerCardCmd      `cmd:"" help:"Write this node's card, to be carried where no network is."`
