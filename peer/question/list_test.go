@@ -168,3 +168,38 @@ func BenchmarkTag(b *testing.B) {
 		tag(out, "do.911")
 	}
 }
+
+func TestPartsThatAreEachLongEnoughAreNotAllTaken(t *testing.T) {
+	const total = 1 << 14
+	n := partsOf(total)
+	c := &collecting{total: total, parts: make([][]uint64, n)}
+	taken := 0
+	for i := range n {
+		tags := make([]uint64, 16*total/n)
+		for j := range tags {
+			tags[j] = uint64(i)<<(64-8) + uint64(j)
+		}
+		if c.takePart(onePart{i, pack(tags)}) {
+			taken += len(tags)
+		}
+	}
+	if taken == 0 || taken > 2*total {
+		t.Errorf("%d tags are kept of a list of %d", taken, total)
+	}
+}
+
+func TestOneNodeDoesNotTakeAllPlacesInTheLine(t *testing.T) {
+	var l line
+	in := 0
+	for range 10 * mostWait {
+		if l.enter("konbit.node/a") {
+			in++
+		}
+	}
+	if in != mostWait || !l.enter("konbit.node/b") {
+		t.Errorf("%d wait, and is there room for others?", in)
+	}
+	if l.leave("konbit.node/a"); !l.enter("konbit.node/a") {
+		t.Error("there is no room after one has left")
+	}
+}
