@@ -257,7 +257,7 @@ func (st *stream) follow(ctx context.Context, c *call, reader *policy.Reader, su
 			dots.wait()
 		case <-dots.due:
 			dots.next()
-			b, err := st.s.dots(ctx)
+			b, err := st.s.dots(ctx, reader)
 			if err != nil {
 				continue // the next change tells again
 			}

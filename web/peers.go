@@ -223,7 +223,7 @@ func (s *Server) peersView(ctx context.Context) (*PeersView, error) {
 	}
 	if !oversees(r) {
 		for _, p := range all {
-			v.Peers = append(v.Peers, dot(p))
+			v.Peers = append(v.Peers, s.dot(r, p))
 		}
 		return v, nil
 	}
@@ -249,9 +249,14 @@ func (s *Server) regionView() *RegionView {
 }
 
 // dot is what everybody who is signed in may know of a node: whether it can be
-// reached. How much waits for it or is held by it is for who looks after it.
-func dot(p peer.Status) peer.Status {
-	return peer.Status{Name: p.Name, Short: p.Short, Title: p.Title, Agencies: p.Agencies, State: p.State, Since: p.Since, Contact: p.Contact, Waiting: p.Waiting, Seconds: p.Seconds, CutByHand: p.CutByHand}
+// reached. How much waits for it tells each release of the other agencies of this
+// node: it is for who looks after it, and for a node of one agency.
+func (s *Server) dot(r *policy.Reader, p peer.Status) peer.Status {
+	d := peer.Status{Name: p.Name, Short: p.Short, Title: p.Title, Agencies: p.Agencies, State: p.State, Since: p.Since, Contact: p.Contact, CutByHand: p.CutByHand}
+	if oversees(r) || len(s.cfg.Trust.Self().Agencies) == 1 {
+		d.Waiting, d.Seconds = p.Waiting, p.Seconds
+	}
+	return d
 }
 
 func (s *Server) changePeer(ctx context.Context, name string, do func(*policy.Reader, *store.Node) error) (*peerAnswer, error) {
@@ -583,14 +588,14 @@ func shows(path string) bool {
 }
 
 // dots is the data of the event "peers": what the top bar shows.
-func (s *Server) dots(ctx context.Context) ([]byte, error) {
+func (s *Server) dots(ctx context.Context, r *policy.Reader) ([]byte, error) {
 	all, err := s.cfg.Exchange.Status(ctx)
 	if err != nil {
 		return nil, err
 	}
 	out := make([]peer.Status, len(all))
 	for i, p := range all {
-		out[i] = dot(p)
+		out[i] = s.dot(r, p)
 	}
 	slices.SortFunc(out, func(a, b peer.Status) int { return bytes.Compare([]byte(a.Title+a.Name), []byte(b.Title+b.Name)) })
 	return json.Marshal(struct {

@@ -66,7 +66,7 @@ export function PeerMark({ state }: { state: LinkState }) {
 export function peerWord(p: Pick<Peer, 'state' | 'waiting' | 'since' | 'cutByHand'>): string {
   switch (p.state) {
     case 'behind':
-      return t('peers.behind', { n: number(p.waiting) });
+      return p.waiting ? t('peers.behind', { n: number(p.waiting) }) : t('peers.behind.some'); // how much is for who looks after it
     case 'cut':
       return t(p.cutByHand ? 'peers.cutByHand' : 'peers.cut', { at: hour(p.since) });
     default:
