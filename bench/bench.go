@@ -64,7 +64,7 @@ func Run(ctx context.Context, o Options) (rows []Row, err error) {
 	groups := []struct {
 		name string
 		run  func(context.Context, string, Options) ([]Row, error)
-	}{{"intake", intakeRows}, {"http", httpRows}, {"live", liveRows}, {"large", largeRows}, {"small", smallRows}, {"size", sizeRows}}
+	}{{"intake", intakeRows}, {"http", httpRows}, {"live", liveRows}, {"large", largeRows}, {"small", smallRows}, {"size", sizeRows}, {"peer", peerRows}}
 	for _, g := range groups {
 		if o.Only != "" && !strings.HasPrefix(g.name, o.Only) {
 			continue

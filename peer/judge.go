@@ -89,7 +89,7 @@ func (w *witnessed) judge(c seal, proofs map[int64]ledger.Proof, now time.Time) 
 	switch {
 	case w.Size == 0:
 	case c.Life.N < w.Life.N || c.Life.N == w.Life.N && c.Life.Random != w.Life.Random:
-		if !w.fresh(c, now) {
+		if !c.At.After(w.At) {
 			return verdict{} // said before the restore, and late
 		}
 		return verdict{fault: faultTwice, evidence: []string{w.Note, c.Note},
@@ -99,7 +99,7 @@ func (w *witnessed) judge(c seal, proofs map[int64]ledger.Proof, now time.Time) 
 			text := fmt.Sprintf("its ledger had %d entries, which we have co-signed, and has %d in its new life: it was restored from a backup", w.Size, c.Size)
 			return verdict{fault: faultRestored, evidence: []string{w.Note, c.Note}, text: text, co: true}
 		}
-	case !w.fresh(c, now):
+	case !w.fresh(c, now), c.Size < w.Size && !c.At.After(w.At):
 		return verdict{} // an older word, that came late or twice
 	case c.Size < w.Size:
 		return verdict{fault: faultRolledBack, evidence: []string{w.Note, c.Note},
@@ -136,7 +136,9 @@ func (w *witnessed) judge(c seal, proofs map[int64]ledger.Proof, now time.Time) 
 }
 
 // fresh reports whether a checkpoint was signed after the one that we know. One
-// that was signed in the future, by a clock that has been mended since, counts for nothing.
+// that was signed in the future, by a clock that has been mended since, counts for
+// nothing; but it may be our own clock that is wrong, so nobody is accused of having
+// less than before by a word that is older.
 func (w *witnessed) fresh(c seal, now time.Time) bool {
 	return c.At.After(w.At) || w.At.After(now.Add(skew))
 }

@@ -439,6 +439,25 @@ func TestOldAndForgedCheckpointsChangeNothing(t *testing.T) {
 	}
 }
 
+func TestLateWordAccusesNobodyWhereOurOwnClockIsBehind(t *testing.T) {
+	at := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
+	now := at.Add(-2 * time.Hour) // by our clock
+	known := seal{Size: 16, At: at, Life: Incarnation{N: 2, Random: "0000000000000002"}}
+	for name, late := range map[string]seal{
+		"of the same life":             {Size: 10, At: at.Add(-time.Minute), Life: known.Life},
+		"of the life before a restore": {Size: 20, At: at.Add(-time.Minute), Life: Incarnation{N: 1, Random: firstLife}},
+	} {
+		w := &witnessed{seal: known}
+		if v := w.judge(late, nil, now); v.fault != "" || v.co {
+			t.Errorf("%s: %+v", name, v)
+		}
+		late.At = at.Add(time.Minute)
+		if v := w.judge(late, nil, now); v.fault == "" {
+			t.Errorf("%s, but said later: no fault", name)
+		}
+	}
+}
+
 func TestNodeThatGivesNoProofIsNamed(t *testing.T) {
 	_, a, b := pair(t)
 	a.grow(2)
