@@ -49,7 +49,7 @@ func TestReleaseArrivesIsSearchedAndAcknowledged(t *testing.T) {
 	if rc, err := a.x.readReceipt(told.Receipt); err != nil || rc.From != b.keys.name || rc.Received != told.Received {
 		t.Errorf("the receipt in the ledger is no proof: %+v %v", rc, err)
 	}
-	until(t, "the look is in the ledger", func() bool { return len(b.entries("look")) == 1 })
+	until(t, "the look is in the ledger", func() bool { es := b.entries("look"); return len(es) == 1 && b.x.cfg.Intake.Size() > es[0].Seq })
 	exchange(t, b, a)
 	a.mustSee("when somebody there has opened it", r, b, Opened)
 	if n := len(a.entries("opened")); n != 1 {
