@@ -74,7 +74,11 @@ func (r *Region) waiting(a, b *Node) string {
 	if err != nil {
 		return err.Error()
 	}
-	text := fmt.Sprintf("%s has more for %s: %+v; there %v are applied", a.Name, b.Name, out, applied)
+	return fmt.Sprintf("%s has more for %s: %+v; there %v are applied", a.Name, b.Name, out, applied) + r.links()
+}
+
+// links says how nodes see each other.
+func (r *Region) links() (text string) {
 	for _, n := range r.Nodes {
 		if !n.Up() {
 			continue
@@ -103,7 +107,7 @@ func (r *Region) sameDirectory(n *Node) string {
 	case have == nil:
 		return n.Name + " has no directory"
 	case have.Serial != want.Serial:
-		return fmt.Sprintf("%s has the directory %d, the founder %d", n.Name, have.Serial, want.Serial)
+		return fmt.Sprintf("%s has the directory %d, the founder %d", n.Name, have.Serial, want.Serial) + r.links()
 	}
 	return ""
 }

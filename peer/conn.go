@@ -490,12 +490,15 @@ func (l *links) carry(ctx context.Context, h bundle.Header, raw []byte) error {
 // what the other has.
 func (c *conn) documents() {
 	self, d := c.l.trust.Self(), c.l.trust.Directory()
+	n := c.l.trust.Node(c.line.name)
 	c.mu.Lock()
 	card := self != nil && self.Serial > c.card
 	if card {
 		c.card = self.Serial
 	}
-	directory := d != nil && d.Region == c.region && d.Serial > c.directory
+	// It may have come into our region since it greeted us, or while it did.
+	same := d != nil && (d.Region == c.region || n != nil && n.Region == d.Region)
+	directory := same && d.Serial > c.directory
 	if directory {
 		c.directory = d.Serial
 	}

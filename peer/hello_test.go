@@ -229,6 +229,22 @@ func TestDocumentsThatChangeDuringTheHandshakeAreSentAllTheSame(t *testing.T) {
 	}
 }
 
+func TestDirectoryIsSentToWhoCameIntoTheRegionSinceItGreetedUs(t *testing.T) {
+	a, b := newPost(t, "aaaaaaaa"), newPost(t, "bbbbbbbb")
+	friends(a, b)
+	a.start()
+	c := a.l.newConn(t.Context(), a.l.line(b.name), true) // it named no region
+	a.book.hub("hispaniola", a.name)
+	a.book.mu.Lock()
+	a.book.directory.Serial = 4
+	a.book.mu.Unlock()
+	c.card = a.mill.node().Serial
+	c.documents()
+	if out, _ := c.nextControl(); len(out) == 0 || frameType(out[0]) != frameDirectory {
+		t.Errorf("the first frame is %v", out)
+	}
+}
+
 // session opens one by hand and returns its token.
 func session(t *testing.T, a, b *post) string {
 	t.Helper()
