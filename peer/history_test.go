@@ -42,6 +42,9 @@ type life struct {
 // histories of release, narrowing, edits, erasures, memberships, cuts, losses,
 // replays, sticks, restarts and restored backups.
 func TestNobodyHoldsWhatIsNotReleasedAndTheOwnerIsToldTheTruth(t *testing.T) {
+	if testing.Short() {
+		t.Skip("random histories are long")
+	}
 	for i := range uint64(*histories) {
 		seed := *firstSeed + i
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {

@@ -287,6 +287,9 @@ func TestHubTakesOverWhileADirectLinkIsCut(t *testing.T) {
 }
 
 func TestUrgentOvertakesABacklogOnASlowLink(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a slow link takes its time")
+	}
 	for _, dialler := range []bool{true, false} {
 		a, b := newPost(t, "aaaaaaaa"), newPost(t, "bbbbbbbb")
 		a.pace, b.pace = defaultBrisk, defaultBrisk
@@ -321,6 +324,9 @@ func TestUrgentOvertakesABacklogOnASlowLink(t *testing.T) {
 func defaultBrisk(p *pace) { p.retryMin = 20 * time.Millisecond }
 
 func TestBacklogKeepsASlowLinkBusy(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a slow link takes its time")
+	}
 	a, b := newPost(t, "aaaaaaaa"), newPost(t, "bbbbbbbb")
 	a.pace, b.pace = defaultBrisk, defaultBrisk
 	const rate = 128 << 10
@@ -345,6 +351,9 @@ func TestBacklogKeepsASlowLinkBusy(t *testing.T) {
 }
 
 func TestIdleLinkCostsLessThanTwoKilobytesAMinute(t *testing.T) {
+	if testing.Short() {
+		t.Skip("idleness takes its time")
+	}
 	a, b := newPost(t, "aaaaaaaa"), newPost(t, "bbbbbbbb")
 	const faster = 50
 	quick := func(p *pace) {
@@ -369,6 +378,9 @@ func TestIdleLinkCostsLessThanTwoKilobytesAMinute(t *testing.T) {
 }
 
 func TestCapHoldsBackWhatIsNotUrgent(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a cap takes its time")
+	}
 	a, b := newPost(t, "aaaaaaaa"), newPost(t, "bbbbbbbb")
 	n := a.knows(b, true)
 	b.knows(a, false)
