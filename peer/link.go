@@ -555,13 +555,13 @@ func (l *links) detach(c *conn, why error) {
 	}
 	ln.mu.Unlock()
 	l.doors.close(c)
+	if e := (*record.Error)(nil); errors.As(why, &e) && (e.Op == "link.malformed" || e.Op == "link.oversized") {
+		l.flow.alarm(c.ctx, ln.name, "bad-frame", ln.name+" does not speak the protocol: "+e.Message, record.ID{})
+	}
 	if !mine {
 		return
 	}
 	l.log.Info("link cut", "node", ln.name, "why", why)
-	if e := (*record.Error)(nil); errors.As(why, &e) && (e.Op == "link.malformed" || e.Op == "link.oversized") {
-		l.flow.alarm(c.ctx, ln.name, "bad-frame", ln.name+" does not speak the protocol: "+e.Message, record.ID{})
-	}
 	l.rerouted()
 	for _, name := range c.owing() { // there may be another way
 		if over := l.route(name); over != nil {
