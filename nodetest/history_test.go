@@ -538,9 +538,7 @@ func (w *world) content(p *Node) (by map[int][]string, twice string) {
 			continue
 		}
 		for i := range s.words {
-			for _, place := range p.search(s.word(i)) {
-				by[s.n] = append(by[s.n], place)
-			}
+			by[s.n] = append(by[s.n], p.search(s.word(i))...)
 		}
 	}
 	return by, twice

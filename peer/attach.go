@@ -120,7 +120,7 @@ type attachments struct {
 }
 
 func (x *Exchange) openAttachments(ctx context.Context) error {
-	a := &attachments{store: x.cfg.Store, blobs: x.cfg.Blobs, dir: x.cfg.Directory, folder: filepath.Join(x.cfg.Folder, attachName), nodeOf: x.cfg.Trust.NodeOf, node: x.cfg.Trust.Node, send: x.talk, unsay: x.stream.talks.forget, room: x.stream.disk.room, alarm: x.alarm,
+	a := &attachments{store: x.cfg.Store, blobs: x.cfg.Blobs, dir: x.cfg.Directory, folder: filepath.Join(x.cfg.Folder, attachName), nodeOf: x.cfg.Trust.NodeOf, node: x.cfg.Trust.Node, send: x.Talk, unsay: x.stream.talks.forget, room: x.stream.disk.room, alarm: x.alarm,
 		reachable: func(node string) bool { return x.links.route(node) != nil }, grown: x.cfg.Intake.Grown, now: x.cfg.Now, log: x.cfg.Log,
 		waits: func(ctx context.Context, node string) bool {
 			out, err := x.outgoing(ctx, node)
@@ -130,8 +130,8 @@ func (x *Exchange) openAttachments(ctx context.Context) error {
 	if a.blobs == nil {
 		return nil
 	}
-	x.onWord(wordWant, a.onWant)
-	x.onWord(wordChunk, a.onChunk)
+	x.OnWord(wordWant, a.onWant)
+	x.OnWord(wordChunk, a.onChunk)
 	x.OnLink(func(context.Context, string) { a.kick.now() })
 	return a.open(ctx)
 }

@@ -15,6 +15,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"konbit/peer/trust"
 	"konbit/record"
 	"konbit/store"
 	"konbit/wire/bundle"
@@ -377,7 +378,7 @@ func (c *conn) takeReceipt(b []byte) {
 // passReceipt keeps a receipt for another node and hands it on when that is connected.
 func (c *conn) passReceipt(rc *Receipt, b []byte) {
 	l := c.l
-	if l.relay == nil || !l.carriesFor(shortOf(rc.From)) || !l.carriesFor(shortOf(rc.To)) {
+	if l.relay == nil || !l.carriesFor(trust.Short(rc.From)) || !l.carriesFor(trust.Short(rc.To)) {
 		return
 	}
 	newer, err := l.relay.keepReceipt(rc, b)
@@ -428,7 +429,7 @@ func (l *links) gap(c *conn, w gapWord) {
 		c.out.rewind(w.To, w.Lane, w.Have)
 		return
 	}
-	if w.To != c.line.name || l.relay == nil || !l.carriesFor(shortOf(w.From)) {
+	if w.To != c.line.name || l.relay == nil || !l.carriesFor(trust.Short(w.From)) {
 		return // only who misses it may say so here
 	}
 	if l.relay.again(w.From, w.To, w.Lane, w.Have) {
@@ -468,7 +469,7 @@ func (l *links) carry(ctx context.Context, h bundle.Header, raw []byte) error {
 	if l.trust.SignKey(h.From, h.KeyID, h.At) == nil {
 		return record.Errorf(record.Denied, "bundle.retired-key", "%s had given up the key that signed the bundle", h.From)
 	}
-	if l.relay == nil || h.To == l.self || h.From == l.self || !l.carriesFor(shortOf(h.To)) || !l.carriesFor(shortOf(h.From)) {
+	if l.relay == nil || h.To == l.self || h.From == l.self || !l.carriesFor(trust.Short(h.To)) || !l.carriesFor(trust.Short(h.From)) {
 		return record.Errorf(record.Denied, "link.not-carried", "this node does not carry from %s to %s", h.From, h.To)
 	}
 	if l.room != nil {

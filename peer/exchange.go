@@ -142,18 +142,19 @@ type Receipt struct {
 // ReceiptType is the DSSE payload type of a Receipt.
 const ReceiptType = "application/vnd.konbit.receipt+json"
 
-// words, used by everybody:
+// Talk says words to a node that are said once and may be lost: they go out in the
+// next Talk bundle.
+func (x *Exchange) Talk(node string, items ...bundle.Item) { x.stream.talk(node, items) }
 
-// talk queues words that are said once and may be lost: they go out in the next Talk bundle to the node.
-func (x *Exchange) talk(node string, items ...bundle.Item) { x.stream.talk(node, items) }
-
-// onWord says what to do with a word of a topic, numbered or not. It is called before Run.
-func (x *Exchange) onWord(topic string, do wordFunc) { x.words[topic] = do }
-
-// tell queues a reliable, numbered word about a record.
-func (x *Exchange) tell(ctx context.Context, node, topic string, id record.ID, word any) error {
-	return x.stream.tell(ctx, node, topic, id, word)
+// OnWord says what to do with the words of a topic, numbered or not. It is called
+// before Run. An error is an alarm.
+func (x *Exchange) OnWord(topic string, do func(ctx context.Context, from *store.Node, it bundle.Item) error) {
+	x.words[topic] = do
 }
+
+// OnLink says what to do when a node can be reached that could not be before. It
+// is called before Run; do must not wait for long.
+func (x *Exchange) OnLink(do func(ctx context.Context, node string)) { x.met = append(x.met, do) }
 
 // wake says that something new waits for a node; woken returns a channel that is
 // closed at the next wake.

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"konbit/ledger"
+	"konbit/peer/trust"
 	"konbit/record"
 	"konbit/store"
 	"konbit/wire/bundle"
@@ -346,7 +347,7 @@ func TestLinkCutByHandStaysCutFromBothSides(t *testing.T) {
 	a.start()
 	b.start()
 	linkUp(t, a, b)
-	if err := b.l.cut(shortOf(a.name), true); err != nil { // the side that was dialled
+	if err := b.l.cut(trust.Short(a.name), true); err != nil { // the side that was dialled
 		t.Fatal(err)
 	}
 	until(t, "both are cut, and the dialler hears why", func() bool {

@@ -707,7 +707,7 @@ func TestPieceOfAnAttachmentIsNotSaidAfterItsReleaseEnded(t *testing.T) {
 	_ = good
 	r := at.open("ht.cc", "with a picture", to("do.911"))
 	exchange(t, at, v.station)
-	at.x.talk(v.keys.name, say(wordChunk, chunkWord{Hash: strings.Repeat("a", 64), Part: partFull, Total: 3, Bytes: []byte("abc")}))
+	at.x.Talk(v.keys.name, say(wordChunk, chunkWord{Hash: strings.Repeat("a", 64), Part: partFull, Total: 3, Bytes: []byte("abc")}))
 	if at.x.stream.talks.count(v.keys.name, wordChunk) != 1 {
 		t.Fatal("nothing waits")
 	}

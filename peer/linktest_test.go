@@ -260,7 +260,7 @@ func newMill(name string) *mill {
 }
 
 func (m *mill) node() *store.Node {
-	return &store.Node{Name: m.name, Title: shortOf(m.name), Sign: m.link().Public().(ed25519.PublicKey), Seal: m.seal.Recipient().String(), State: store.NodeActive, Serial: 1}
+	return &store.Node{Name: m.name, Title: trust.Short(m.name), Sign: m.link().Public().(ed25519.PublicKey), Seal: m.seal.Recipient().String(), State: store.NodeActive, Serial: 1}
 }
 
 func (m *mill) link() ed25519.PrivateKey {
@@ -544,7 +544,7 @@ func (b *book) Node(name string) *store.Node {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, n := range b.nodes {
-		if n.Name == name || shortOf(n.Name) == name {
+		if n.Name == name || trust.Short(n.Name) == name {
 			return n
 		}
 	}

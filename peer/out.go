@@ -375,15 +375,6 @@ func (q *queue) flush(ctx context.Context, follower string, seq int64) error {
 	return nil
 }
 
-// tell queues a reliable word.
-func (s *streams) tell(ctx context.Context, node, topic string, id record.ID, word any) error {
-	b, err := json.Marshal(word)
-	if err != nil {
-		return err
-	}
-	return s.tellAll(ctx, node, []store.Share{{Record: id, Topic: topic, Lane: store.Normal, Word: b}})
-}
-
 // tellAll queues reliable words to a node.
 func (s *streams) tellAll(ctx context.Context, node string, words []store.Share) error {
 	for some := range slices.Chunk(words, turn) {
@@ -480,7 +471,7 @@ func (s *streams) rescope(ctx context.Context, node string, c *scope) error {
 		s.mu.Unlock()
 		return err
 	}
-	s.x.talk(node, bundle.Item{Sort: bundle.Word, Topic: wordRetry, Payload: []byte("{}")}) // what we refused on yesterday's directory
+	s.x.Talk(node, bundle.Item{Sort: bundle.Word, Topic: wordRetry, Payload: []byte("{}")}) // what we refused on yesterday's directory
 	return s.retry(ctx, node)
 }
 

@@ -7,12 +7,8 @@
 package peer
 
 import (
-	"context"
-	"io"
-	"net/http"
 	"time"
 
-	"konbit/record"
 	"konbit/store"
 )
 
@@ -113,30 +109,4 @@ type Told struct {
 	Parked   int      `json:"parked"`  // bundles that wait for one before them
 	Refused  int      `json:"refused"`
 	Problems []string `json:"problems,omitempty"` // a line each, named
-}
-
-// api is what web and cmd/konbit use; *Exchange has it.
-type api interface {
-	// Handler answers other nodes, below /peer/v1/.
-	Handler() http.Handler
-	// Status tells of every node that we know, by title.
-	Status(ctx context.Context) ([]Status, error)
-	// Alarms returns the newest alarms, newest first.
-	Alarms(ctx context.Context, limit int) ([]Alarm, error)
-	// Holders says who holds a record of ours. Whether the asker may know is for the caller.
-	Holders(ctx context.Context, id record.ID) ([]Holder, error)
-	// CutLink cuts a link by hand, or mends it; it is for trials.
-	CutLink(node string, cut bool) error
-	// Resume trusts a refused node again: an administrator has asked what happened.
-	Resume(ctx context.Context, actor, node string) error
-	// Export writes everything that waits for a node as bundles; Import takes bundles in any order.
-	Export(ctx context.Context, node string, w io.Writer) (bundles int, items int, err error)
-	Import(ctx context.Context, r io.Reader, progress func(done int64)) (Told, error)
-	// CatchUp contacts the nodes that we dial and applies what is urgent, recalls
-	// first, before anything is served; it ends with ctx.
-	CatchUp(ctx context.Context)
-	// Holding is closed when nothing urgent waits to be applied after a long
-	// absence; until then nothing may be served.
-	Holding() <-chan struct{}
-	Run(ctx context.Context) error
 }

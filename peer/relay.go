@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"konbit/peer/trust"
 	"konbit/record"
 	"konbit/store"
 	"konbit/wire/bundle"
@@ -170,7 +171,7 @@ func (r *relay) pile(to string) *pile {
 // put keeps a bundle, on disk when it returns. A bundle that is kept already, or
 // that a receipt covers, changes nothing; one that covers older ones replaces them.
 func (r *relay) put(h bundle.Header, raw []byte, now time.Time) error {
-	k := &kept{from: shortOf(h.From), to: shortOf(h.To), lane: h.Lane, after: h.After, upTo: h.UpTo, at: h.At, size: int64(len(raw))}
+	k := &kept{from: trust.Short(h.From), to: trust.Short(h.To), lane: h.Lane, after: h.After, upTo: h.UpTo, at: h.At, size: int64(len(raw))}
 	if !folderName(k.from) || !folderName(k.to) || k.lane > bundle.Talk || k.after < 0 || k.upTo < k.after {
 		return record.Errorf(record.Invalid, "link.malformed", "a bundle from %q to %q cannot be kept", h.From, h.To)
 	}
@@ -268,7 +269,7 @@ func (p *pile) dropWhere(r *relay, from string, which func(*kept) bool) (dropped
 func (r *relay) next(to string, lane bundle.Lane, c *conn) (*kept, []byte) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	p := r.to[shortOf(to)]
+	p := r.to[trust.Short(to)]
 	if p == nil {
 		return nil, nil
 	}
@@ -308,12 +309,12 @@ func (p *pile) next(lane bundle.Lane, c *conn) (best *kept) {
 func (r *relay) again(from, to string, lane bundle.Lane, have int64) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	p := r.to[shortOf(to)]
-	if p == nil || p.from[shortOf(from)] == nil || lane > bundle.Normal {
+	p := r.to[trust.Short(to)]
+	if p == nil || p.from[trust.Short(from)] == nil || lane > bundle.Normal {
 		return false
 	}
 	ok := false
-	for _, k := range p.from[shortOf(from)][lane] {
+	for _, k := range p.from[trust.Short(from)][lane] {
 		if k.upTo > have {
 			k.on = nil
 			ok = ok || k.after <= have
@@ -338,7 +339,7 @@ func (r *relay) stored(from string, full func(short string) string) []storedWord
 	defer r.mu.Unlock()
 	var out []storedWord
 	for to, p := range r.to {
-		lanes := p.from[shortOf(from)]
+		lanes := p.from[trust.Short(from)]
 		name := full(to)
 		if lanes == nil || name == "" {
 			continue
@@ -366,7 +367,7 @@ func chain(ks []*kept) (w storedWord, ok bool) {
 // keepReceipt keeps a receipt for the node whose stream it is about, and drops
 // the bundles that it covers. It reports whether it is newer than what was kept.
 func (r *relay) keepReceipt(rc *Receipt, raw []byte) (bool, error) {
-	from, to := shortOf(rc.From), shortOf(rc.To) // rc.From received what rc.To sent
+	from, to := trust.Short(rc.From), trust.Short(rc.To) // rc.From received what rc.To sent
 	if !folderName(from) || !folderName(to) {
 		return false, record.Errorf(record.Invalid, "link.malformed", "a receipt from %q to %q cannot be kept", rc.From, rc.To)
 	}
@@ -404,7 +405,7 @@ func (r *relay) loadReceipts(read func([]byte) (*Receipt, error)) {
 		if err != nil {
 			continue // of a node that is not known any more, or with a key that was retired: the next one comes
 		}
-		r.pile(shortOf(rc.To)).receipts[shortOf(rc.From)] = &keptReceipt{*rc, b}
+		r.pile(trust.Short(rc.To)).receipts[trust.Short(rc.From)] = &keptReceipt{*rc, b}
 	}
 }
 
@@ -412,7 +413,7 @@ func (r *relay) loadReceipts(read func([]byte) (*Receipt, error)) {
 func (r *relay) receipts(to string) [][]byte {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	p := r.to[shortOf(to)]
+	p := r.to[trust.Short(to)]
 	if p == nil {
 		return nil
 	}
@@ -450,7 +451,7 @@ func (r *relay) sweep(now time.Time, may func(short string) bool) []string {
 func (r *relay) waiting(to string) (count int, bytes int64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if p := r.to[shortOf(to)]; p != nil {
+	if p := r.to[trust.Short(to)]; p != nil {
 		return p.count, p.bytes
 	}
 	return 0, 0
@@ -488,9 +489,6 @@ func syncFolder(dir string) error {
 	}
 	return errors.Join(d.Sync(), d.Close())
 }
-
-// shortOf returns the part of a node's name after the slash.
-func shortOf(name string) string { return name[strings.LastIndexByte(name, '/')+1:] }
 
 // folderName reports whether a short name can be the name of a folder.
 func folderName(s string) bool {

@@ -260,7 +260,7 @@ func (s *streams) ask(node string) {
 	}
 	s.mends.mu.Unlock()
 	if m != nil {
-		s.x.talk(node, say(wordAsk, w))
+		s.x.Talk(node, say(wordAsk, w))
 	}
 }
 
@@ -327,7 +327,7 @@ func (s *streams) hearAsk(ctx context.Context, from *store.Node, it bundle.Item)
 	if s.talks.count(from.Name, wordHoldings) >= wordsOfReply {
 		return nil // the answer is on its way
 	}
-	return s.holdings(ctx, from.Name, w, wordsOfReply, func(w holdingsWord) { s.x.talk(from.Name, say(wordHoldings, w)) })
+	return s.holdings(ctx, from.Name, w, wordsOfReply, func(w holdingsWord) { s.x.Talk(from.Name, say(wordHoldings, w)) })
 }
 
 // holdings gives up to words parts of what we hold of a node, after a record.

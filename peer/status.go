@@ -47,7 +47,7 @@ func (l *links) statusOf(ctx context.Context, n *store.Node) (Status, error) {
 		return Status{}, err
 	}
 	s := Status{
-		Name: n.Name, Short: shortOf(n.Name), Title: n.Title, Fingerprint: trust.Spoken(n.Sign), Agencies: n.Agencies, URLs: n.URLs, Via: n.Via,
+		Name: n.Name, Short: trust.Short(n.Name), Title: n.Title, Fingerprint: trust.Spoken(n.Sign), Agencies: n.Agencies, URLs: n.URLs, Via: n.Via,
 		Region: n.Region, Caps: n.Caps, Why: n.Why, State: d.state, Since: l.dots.since(n, d.state, l.wall()),
 		Urgent: d.out.Waiting[store.Urgent], Waiting: d.out.Waiting[store.Urgent] + d.out.Waiting[store.Normal],
 		Sent: t.sent, Held: t.held, Refusals: t.refusals, Seconds: -1,

@@ -359,7 +359,7 @@ func TestRevokedGetsNothingAndWhatItHoldsIsUnreachable(t *testing.T) {
 	if err := a.trust.Revoke(t.Context(), "admin", b.keys.name, "stolen"); err != nil {
 		t.Fatal(err)
 	}
-	a.x.talk(b.keys.name, say("anything", struct{}{}))
+	a.x.Talk(b.keys.name, say("anything", struct{}{}))
 	later := a.open("ht.cc", "later", to("do.911"))
 	n := a.trust.Node(b.keys.name)
 	for range 2 {

@@ -98,7 +98,7 @@ type said struct {
 }
 
 func (x *Exchange) openWitness(ctx context.Context) (err error) {
-	w := &witness{store: x.cfg.Store, head: x.cfg.Intake.Checkpoint, nodes: x.cfg.Trust, signer: x.cfg.Signer, vkey: x.cfg.Keys.Ledger(), send: x.talk, waiting: x.stream.talks.count, alarm: x.alarm, now: x.cfg.Now, log: x.cfg.Log,
+	w := &witness{store: x.cfg.Store, head: x.cfg.Intake.Checkpoint, nodes: x.cfg.Trust, signer: x.cfg.Signer, vkey: x.cfg.Keys.Ledger(), send: x.Talk, waiting: x.stream.talks.count, alarm: x.alarm, now: x.cfg.Now, log: x.cfg.Log,
 		note: func(ctx context.Context, content any) error {
 			_, err := x.cfg.Intake.Note(ctx, "evidence", x.house(), "node", content)
 			return err
@@ -107,7 +107,7 @@ func (x *Exchange) openWitness(ctx context.Context) (err error) {
 		return err
 	}
 	for topic, do := range w.words() {
-		x.onWord(topic, do)
+		x.OnWord(topic, do)
 	}
 	x.witness, x.links.wit = w, x.witnessOf
 	return nil

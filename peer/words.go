@@ -25,12 +25,12 @@ const (
 
 // hearWords says what to do with the words that are about the stream.
 func (s *streams) hearWords() {
-	s.x.onWord(wordRefused, s.hearRefused)
-	s.x.onWord(wordOpened, s.hearOpened)
-	s.x.onWord(wordRetry, func(ctx context.Context, from *store.Node, _ bundle.Item) error { return s.retry(ctx, from.Name) })
-	s.x.onWord(wordReceipt, func(ctx context.Context, _ *store.Node, it bundle.Item) error { return s.takeReceipt(ctx, it.Payload) })
-	s.x.onWord(wordAsk, s.hearAsk)
-	s.x.onWord(wordHoldings, s.hearHoldings)
+	s.x.OnWord(wordRefused, s.hearRefused)
+	s.x.OnWord(wordOpened, s.hearOpened)
+	s.x.OnWord(wordRetry, func(ctx context.Context, from *store.Node, _ bundle.Item) error { return s.retry(ctx, from.Name) })
+	s.x.OnWord(wordReceipt, func(ctx context.Context, _ *store.Node, it bundle.Item) error { return s.takeReceipt(ctx, it.Payload) })
+	s.x.OnWord(wordAsk, s.hearAsk)
+	s.x.OnWord(wordHoldings, s.hearHoldings)
 }
 
 // talks are words that wait to be said once, by node. They are bounded: a node

@@ -44,7 +44,6 @@ type house struct {
 	web   *web.Server
 	srv   *httptest.Server
 	clock *clock
-	log   *bytes.Buffer
 }
 
 const password = "jaden fle solèy"

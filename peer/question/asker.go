@@ -7,10 +7,10 @@ import (
 	"encoding/json"
 	"errors"
 	"slices"
-	"strings"
 	"time"
 
 	"konbit/desk"
+	"konbit/peer/trust"
 	"konbit/policy"
 	"konbit/record"
 	"konbit/store"
@@ -120,7 +120,7 @@ func (s *Service) Ask(ctx context.Context, r *policy.Reader, typ, value, purpose
 			return nil, err
 		}
 		q.Open[n.Name] = &open{Blind: b}
-		q.Answers = append(q.Answers, Answer{Node: n.Name, Short: shortOf(n.Name), Title: n.Title, State: Waiting, At: now})
+		q.Answers = append(q.Answers, Answer{Node: n.Name, Short: trust.Short(n.Name), Title: n.Title, State: Waiting, At: now})
 	}
 	if err := s.noteAsked(ctx, q); err != nil {
 		return nil, err
@@ -171,8 +171,6 @@ func (s *Service) whom(names []string) (to []*store.Node, f record.Fields) {
 	}
 	return to, f
 }
-
-func shortOf(name string) string { return name[strings.LastIndexByte(name, '/')+1:] }
 
 // noteAsked writes the question into our ledger, with a hash that shows to an
 // auditor who knows the value that it was this one.

@@ -15,7 +15,7 @@ import (
 
 // An invitation is read out, typed, or scanned as
 //
-//	KBI1-XXXXXXXX-XXXXXXXX-...
+//	KBI1-<8 characters>-<8 characters>-...
 //
 // Its bytes are flags (1: into a region, 2: https), expiry (minutes since 1970, 32
 // bits), fingerprint (20), secret (16), the address without its scheme, and the first
