@@ -52,7 +52,7 @@ var may = map[string][]string{
 	// The exchange with other nodes: documents of trust; questions; the streams,
 	// which go in through intake and out under policy's rule.
 	"peer/trust":    {"record", "ledger", "store"},
-	"peer/question": {"record", "desk", "policy", "ledger", "store", "query", "intake", "wire/*"},
+	"peer/question": {"record", "desk", "policy", "ledger", "store", "query", "intake", "wire/*", "peer/trust"},
 	"peer":          {"record", "desk", "policy", "ledger", "store", "query", "intake", "blob", "wire/*", "peer/*"},
 
 	"mappings": {},
