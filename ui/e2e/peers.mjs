@@ -44,6 +44,14 @@ export async function report(page, title, to, more = {}) {
 }
 
 export const row = (page, id) => page.locator(`.r[data-id="${id}"]`);
+
+// What comes while the pointer is over the list waits above it until it is asked for.
+export async function comes(page, id, options) {
+  const waiting = page.locator('.pill-new');
+  await row(page, id).or(waiting).first().waitFor(options);
+  if (!(await row(page, id).isVisible())) await waiting.click();
+  await row(page, id).waitFor(options);
+}
 const dot = (page, title) => page.locator('.peer.wide-dot', { hasText: title });
 export const told = (page, title, word) => page.getByRole('button', { name: new RegExp(`^${title}: ${word}`) }).first();
 
@@ -121,7 +129,7 @@ export async function peers({ check, binary }) {
       await operator.locator('.held').getByText(/^queued/).waitFor();
       assert.equal(await row(abroad, id).count(), 0);
       await runs.getByRole('button', { name: 'Mend the link: Konbit Rejyon' }).click();
-      await row(abroad, id).waitFor({ timeout: 60_000 });
+      await comes(abroad, id, { timeout: 60_000 });
       await operator.locator('.held').getByText(/^received/).waitFor();
       await runs.locator('li.node-row', { hasText: 'do.911' }).getByText('live').waitFor();
     });
@@ -176,14 +184,14 @@ async function exchange(a, b, west, east) {
   await a.goto(west.url + '/board/incident');
   await told(b, 'West Node', 'live').waitFor();
   // The first of them finds the map still being drawn; the second is timed.
-  await row(b, await report(a, 'Water in the yard', ['do.tst'])).waitFor();
+  await comes(b, await report(a, 'Water in the yard', ['do.tst']));
   const began = Date.now();
   const id = await report(a, 'Water over the bridge', ['do.tst']);
-  await row(b, id).waitFor();
+  await comes(b, id);
   console.log(`      in the other node's browser after ${Date.now() - began} ms`);
   assert.ok(Date.now() - began < 5000, 'a release took longer than 5 s');
   const own = await report(a, 'Nobody else’s business', undefined);
-  await row(a, own).waitFor();
+  await comes(a, own);
   await row(a, id).click();
   await a.locator('.held').getByText(/^received/).waitFor();
   await row(b, id).click();
@@ -199,8 +207,8 @@ async function apart(a, b, west, east, line) {
   // Both go on.
   const fromWest = await report(a, 'While it was cut, west', ['do.tst']);
   const fromEast = await report(b, 'While it was cut, east', ['ht.tst']);
-  await row(a, fromWest).waitFor();
-  await row(b, fromEast).waitFor();
+  await comes(a, fromWest);
+  await comes(b, fromEast);
   await row(a, fromWest).click();
   await a.locator('.held').getByText(/^queued/).waitFor();
   await dot(a, 'East Node').click();
@@ -218,11 +226,11 @@ async function apart(a, b, west, east, line) {
   await take();
   await b.locator('.told-rows').getByText('already here').waitFor();
   await b.goto(east.url + '/board/incident');
-  await row(b, fromWest).waitFor();
+  await comes(b, fromWest);
 
   await line.mend();
   await told(a, 'East Node', 'live').waitFor({ timeout: 90_000 });
-  await row(a, fromEast).waitFor();
+  await comes(a, fromEast);
   await a.locator('.held').getByText(/^received/).waitFor();
   await told(b, 'West Node', 'live').waitFor();
 }
@@ -231,8 +239,10 @@ const short = (page) => call(page, '/peers').then((v) => v.peers[0].short);
 
 export async function recall(a, b) {
   const id = await report(a, 'To be taken back', ['do.tst']);
+  await comes(b, id);
   await row(b, id).click();
   await b.getByRole('heading', { name: 'To be taken back' }).waitFor();
+  await comes(a, id);
   await row(a, id).click();
   await a.getByRole('heading', { name: 'To be taken back' }).waitFor();
   await a.locator('.held').getByText(/^(received|opened)/).waitFor();

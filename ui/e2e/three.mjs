@@ -4,7 +4,7 @@ import { strict as assert } from 'node:assert';
 import { cable } from './cable.mjs';
 import { call, wide } from './console.mjs';
 import { newNode } from './node.mjs';
-import { found, recall, report, row, told } from './peers.mjs';
+import { found, recall, report, comes, row, told } from './peers.mjs';
 
 export async function three({ check, binary }) {
   const hub = await newNode(binary, ['serve', '--name', 'Hub Node']);
@@ -27,7 +27,7 @@ export async function three({ check, binary }) {
       await a.goto(west.url + '/board/incident');
       await told(a, 'East Node', 'live').waitFor({ timeout: 60_000 });
       await told(b, 'West Node', 'live').waitFor({ timeout: 60_000 });
-      await row(b, await report(a, 'Through the hub', ['do.tst'])).waitFor();
+      await comes(b, await report(a, 'Through the hub', ['do.tst']));
       // The hub's agency is in no audience: it carries what it does not get.
       assert.equal((await call(h, '/records/incident')).items.length, 0, 'the hub holds what it only carries');
 
@@ -40,14 +40,14 @@ export async function three({ check, binary }) {
       await row(b, fromEast).waitFor();
       assert.equal((await row(a, fromEast).count()) + (await row(b, fromWest).count()), 0);
       await toEast.mend();
-      await row(a, fromEast).waitFor({ timeout: 60_000 });
-      await row(b, fromWest).waitFor({ timeout: 60_000 });
+      await comes(a, fromEast, { timeout: 60_000 });
+      await comes(b, fromWest, { timeout: 60_000 });
 
       // A process that dies misses nothing either.
       await east.kill();
       const missed = await report(a, 'While it was down', ['do.tst']);
       await east.start();
-      await row(b, missed).waitFor({ timeout: 60_000 });
+      await comes(b, missed, { timeout: 60_000 });
       await recall(a, b);
       assert.equal((await call(h, '/records/incident')).items.length, 0);
     });
