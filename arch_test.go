@@ -40,7 +40,9 @@ var may = map[string][]string{
 	"desks":   {"desk", "desks/*"},
 
 	"store":           {"record", "desk", "ledger"}, // desk for the word Role in a person's grants
-	"store/sqlite":    {"record", "desk", "ledger", "store"},
+	"store/index":     {"record", "store"},
+	"store/sqlite":    {"record", "desk", "ledger", "store", "store/index"},
+	"store/postgres":  {"record", "desk", "ledger", "store", "store/index"},
 	"store/storetest": {"record", "desk", "ledger", "store"},
 
 	"query":   {"record", "policy", "desk", "ledger", "store"}, // ledger for proofs

@@ -8,6 +8,7 @@ import (
 	"zombiezen.com/go/sqlite/sqlitex"
 
 	"konbit/store"
+	"konbit/store/index"
 )
 
 // Bare is the baseline that konbit bench prints beside intake: a plain loop that
@@ -83,13 +84,13 @@ func bareBatch(c *sqlite.Conn, items []*store.Item) (err error) {
 			}
 		}
 		rec.BindText(11, r.Title)
-		rec.BindText(12, facetText(r))
+		rec.BindText(12, index.FacetText(r))
 		rec.BindBytes(13, r.Record.ID[:])
 		if err := run(rec); err != nil {
 			return err
 		}
 		search.BindInt64(1, c.LastInsertRowID())
-		search.BindText(2, words(r, 1))
+		search.BindText(2, index.Words(r, 1))
 		if err := run(search); err != nil {
 			return err
 		}

@@ -10,6 +10,7 @@ import (
 
 	"konbit/record"
 	"konbit/store"
+	"konbit/store/index"
 )
 
 // Check compares every record row with the newest version that the ledger
@@ -118,7 +119,7 @@ func (db *DB) checkRow(st *sqlite.Stmt, derive func(*record.Record) (*store.Row,
 	if err != nil {
 		return err.Error()
 	}
-	key, _ := markingKey(rec.Owner, &rec.Marking)
+	key, _ := index.MarkingKey(rec.Owner, &rec.Marking)
 	marking := db.markingNumber(key)
 	if marking == 0 && db.only {
 		db.mu.Lock()
@@ -145,8 +146,8 @@ func (db *DB) checkRow(st *sqlite.Stmt, derive func(*record.Record) (*store.Row,
 		return differ("recorded time", b.Recorded, rec.Recorded)
 	case b.Title != row.Title:
 		return differ("title", b.Title, row.Title)
-	case !maps.Equal(facetSet(b.Facet), facetSet(facetText(row))):
-		return differ("facets", b.Facet, facetText(row))
+	case !maps.Equal(facetSet(b.Facet), facetSet(index.FacetText(row))):
+		return differ("facets", b.Facet, index.FacetText(row))
 	case (st.ColumnInt(17) != 0) != row.Open:
 		return differ("open flag", !row.Open, row.Open)
 	case db.nameOf(st.ColumnInt64(18)) != rec.Author:

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"strings"
 	"time"
 
 	"zombiezen.com/go/sqlite"
@@ -12,6 +11,7 @@ import (
 	"konbit/ledger"
 	"konbit/record"
 	"konbit/store"
+	"konbit/store/index"
 )
 
 // Commit writes the batch in one transaction: ledger entries, record rows,
@@ -201,7 +201,7 @@ func (w *writing) row(it *store.Item) (prev int64, err error) {
 		st.BindFloat(15, rec.Place.Uncertainty)
 	}
 	st.BindText(16, r.Title)
-	st.BindText(17, facetText(r))
+	st.BindText(17, index.FacetText(r))
 	st.BindBytes(18, rec.ID[:])
 	if err := run(st); err != nil {
 		if sqlite.ErrCode(err) == sqlite.ResultConstraintUnique {
@@ -262,7 +262,7 @@ func (w *writing) found(r *store.Row, replace bool) error {
 	}
 	st := w.c.Prep(q)
 	st.BindInt64(1, r.Row)
-	st.BindText(2, words(r, r.Marking))
+	st.BindText(2, index.Words(r, r.Marking))
 	return run(st)
 }
 
@@ -296,11 +296,6 @@ func (w *writing) relations(r *store.Row, replace bool) error {
 	return nil
 }
 
-func markingKey(owner string, m *record.Marking) (key string, cols [5]string) {
-	cols = [5]string{owner, string(m.TLP), strings.Join(m.To, " "), strings.Join(m.Persons, " "), strings.Join(m.Caveats, " ")}
-	return strings.Join(cols[:], "\n"), cols
-}
-
 func (db *DB) markingNumber(key string) int64 {
 	db.markings.RLock()
 	defer db.markings.RUnlock()
@@ -308,7 +303,7 @@ func (db *DB) markingNumber(key string) int64 {
 }
 
 func (w *writing) marking(owner string, m *record.Marking) (int64, error) {
-	key, cols := markingKey(owner, m)
+	key, cols := index.MarkingKey(owner, m)
 	if n := w.db.markingNumber(key); n != 0 {
 		return n, nil
 	}

@@ -10,6 +10,7 @@ import (
 
 	"konbit/record"
 	"konbit/store"
+	"konbit/store/index"
 )
 
 const briefColumns = "r.row, r.id, r.kind, r.marking, r.state, r.version, r.title, r.facet, r.observed, r.recorded, r.w, r.s, r.e, r.n, r.uncertainty"
@@ -114,8 +115,12 @@ func (db *DB) find(ctx context.Context, c *sqlite.Conn, q *store.Query, columns,
 //     everything: the (kind, observed) index.
 func (db *DB) plan(c *sqlite.Conn, q *store.Query) (*plan, error) {
 	p := &plan{order: "r.row DESC"}
-	groups, narrow := db.terms(q)
-	seldom := db.seldom(q)
+	groups := index.Groups(q)
+	narrow := len(groups) > 0 // to name the kind alone does not narrow
+	if !narrow || db.rare(q.Kinds) {
+		groups = append(groups, index.Kinds(q.Kinds))
+	}
+	seldom := index.Seldom(q)
 	visible := db.sight(p, q)
 	if !visible {
 		return nil, nil
@@ -284,55 +289,6 @@ func (db *DB) sight(p *plan, q *store.Query) bool {
 	return true
 }
 
-// terms returns the groups of the inverted index that the query needs, and
-// whether they narrow it: to name the kind alone does not.
-func (db *DB) terms(q *store.Query) (groups [][]string, narrow bool) {
-	groups = append(groups, q.Terms...)
-	if q.Box != nil {
-		if t := windowTerms(q.Box); t != nil {
-			groups = append(groups, t)
-		}
-	}
-	if len(q.States) > 0 {
-		var t []string
-		for _, k := range q.Kinds {
-			for _, s := range q.States {
-				t = append(t, stateToken(k, s))
-			}
-		}
-		groups = append(groups, t)
-	}
-	if q.Open != nil && *q.Open {
-		var t []string
-		for _, k := range q.Kinds {
-			t = append(t, openToken(k))
-		}
-		groups = append(groups, t)
-	}
-	for path, values := range q.Facet {
-		var t []string
-		for _, v := range values {
-			t = append(t, facetToken(path, v))
-		}
-		groups = append(groups, t)
-	}
-	if q.Flag != "" {
-		groups = append(groups, []string{flagToken(q.Flag)})
-	}
-	if q.Author != "" {
-		groups = append(groups, []string{authorToken(q.Author)})
-	}
-	narrow = len(groups) > 0
-	if !narrow || db.rare(q.Kinds) {
-		var t []string
-		for _, k := range q.Kinds {
-			t = append(t, kindToken(k))
-		}
-		groups = append(groups, t)
-	}
-	return groups, narrow
-}
-
 // rare reports whether the kinds are a small part of all rows, so that naming
 // them in the index pays.
 func (db *DB) rare(kinds []string) bool {
@@ -348,38 +304,6 @@ func (db *DB) rare(kinds []string) bool {
 		}
 	}
 	return n*8 < total
-}
-
-// seldom returns the marking tokens as a group when the reader sees few
-// markings, so that what he may not see is not even visited.
-func (db *DB) seldom(q *store.Query) []string {
-	var t []string
-	seen := map[int64]bool{}
-	add := func(ns []int64) {
-		for _, n := range ns {
-			if !seen[n] {
-				seen[n] = true
-				t = append(t, markingToken(n))
-			}
-		}
-	}
-	if q.Owners != nil {
-		if len(q.Owners) > 24 {
-			return nil
-		}
-		add(q.Owners)
-		return t
-	}
-	for _, k := range q.Kinds {
-		if s := q.Sight[k]; s != nil {
-			add(s.Own)
-			add(s.Foreign)
-		}
-	}
-	if len(t) > 24 {
-		return nil
-	}
-	return t
 }
 
 // exact adds the conditions that tokens only approximate.
@@ -463,4 +387,33 @@ func (db *DB) countSpan(c *sqlite.Conn, q *store.Query) (n int, err error) {
 		}
 	}
 	return n, nil
+}
+
+// match writes the index's query language; nil groups are left out.
+func match(groups [][]string) string {
+	var sb strings.Builder
+	for _, g := range groups {
+		if len(g) == 0 {
+			continue
+		}
+		if sb.Len() > 0 {
+			sb.WriteString(" AND ")
+		}
+		sb.WriteByte('(')
+		for i, t := range g {
+			if i > 0 {
+				sb.WriteString(" OR ")
+			}
+			prefix := strings.HasSuffix(t, "*")
+			t = strings.TrimSuffix(t, "*")
+			sb.WriteByte('"')
+			sb.WriteString(strings.ReplaceAll(t, `"`, ""))
+			sb.WriteByte('"')
+			if prefix {
+				sb.WriteByte('*')
+			}
+		}
+		sb.WriteByte(')')
+	}
+	return sb.String()
 }

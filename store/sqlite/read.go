@@ -10,6 +10,7 @@ import (
 	"konbit/ledger"
 	"konbit/record"
 	"konbit/store"
+	"konbit/store/index"
 )
 
 // Head returns the ledger's size and newest checkpoint.
@@ -294,7 +295,7 @@ func (db *DB) loadMarkings() error {
 	st.BindInt64(1, 0)
 	return each(st, func(st *sqlite.Stmt) error {
 		m := scanMarking(st)
-		key, _ := markingKey(m.Owner, &m.Marking)
+		key, _ := index.MarkingKey(m.Owner, &m.Marking)
 		db.markings.Lock()
 		db.markings.n[key] = m.N
 		db.markings.Unlock()
