@@ -14,6 +14,7 @@ import (
 	"crypto/ed25519"
 	"errors"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -57,6 +58,7 @@ type Access struct {
 type Config struct {
 	Store  store.Accounts
 	Ledger Ledger
+	Shared bool // several processes serve this node
 	Now    func() time.Time
 	Log    *slog.Logger // nil: nothing is logged
 
@@ -83,6 +85,9 @@ type Service struct {
 	now    func() time.Time
 
 	change sync.Mutex // held from reading what a change is based on until the directory shows it
+	based  uint64     // epoch of others' changes on which the change under way is based
+	turn   sync.Mutex // held while dir is replaced
+	others uint64     // how often others have changed it
 	dir    atomic.Pointer[Directory]
 
 	sessions cache[Session]
@@ -120,8 +125,8 @@ func New(ctx context.Context, cfg Config) (*Service, error) {
 		cfg.URL = cfg.Origins[0]
 	}
 	s := &Service{cfg: cfg, store: cfg.Store, ledger: cfg.Ledger, now: cfg.Now}
-	s.sessions.init()
-	s.tokens.init()
+	s.sessions.init(cfg.Shared)
+	s.tokens.init(cfg.Shared)
 	s.worn.init()
 	s.starts = newRate(30, time.Minute)
 	s.notes = newRate(3, 10*time.Minute)
@@ -146,13 +151,29 @@ func New(ctx context.Context, cfg Config) (*Service, error) {
 	return s, s.Reload(ctx)
 }
 
-// Reload reads the directory anew and forgets what is cached, for when something else has written accounts.
-func (s *Service) Reload(ctx context.Context) error {
+// alter locks out other changes of this process. The caller calls what it returns.
+func (s *Service) alter() (end func()) {
 	s.change.Lock()
-	defer s.change.Unlock()
+	s.based = s.changedByOthers()
+	return s.change.Unlock
+}
+
+func (s *Service) changedByOthers() uint64 {
+	s.turn.Lock()
+	defer s.turn.Unlock()
+	return s.others
+}
+
+// Reload reads the directory anew and forgets what is cached, for when something else has written accounts. A change
+// that is under way, and was based on what stood before, ends as a Conflict.
+func (s *Service) Reload(ctx context.Context) error {
+	s.turn.Lock()
+	defer s.turn.Unlock()
+	s.others++
 	return s.reload(ctx)
 }
 
+// reload is called with turn held.
 func (s *Service) reload(ctx context.Context) error {
 	agencies, people, err := s.store.People(ctx)
 	if err != nil {
@@ -222,8 +243,17 @@ func (s *Service) commit(ctx context.Context, actor string, a Access, ops ...sto
 	}
 	// Once handed over, the change may happen whatever becomes of the caller, so we wait for the answer.
 	ctx = context.WithoutCancel(ctx)
+	rests := slices.ContainsFunc(ops, store.Rests)
+	if rests && s.changedByOthers() != s.based {
+		return record.Errorf(record.Conflict, "account", "somebody else has changed agencies or people in this moment; look again, and try again")
+	}
 	if _, err := s.ledger.Note(ctx, Entry, s.house(about, actor, ops), actor, a, ops...); err != nil {
 		return err
+	}
+	s.turn.Lock()
+	defer s.turn.Unlock()
+	if rests && s.others != s.based { // what they changed may be newer than this
+		return s.reload(ctx)
 	}
 	s.show(ops)
 	return nil
@@ -254,7 +284,7 @@ func (s *Service) house(about, actor string, ops []store.Op) string {
 	return first
 }
 
-// show makes directory and caches say what has been committed.
+// show makes directory and caches say what has been committed. It is called with turn held.
 func (s *Service) show(ops []store.Op) {
 	next := s.dir.Load().with(ops)
 	if next != nil {

@@ -231,8 +231,7 @@ func (d *Directory) mayJoin(op, actor string, from, to []string) error {
 // serve he becomes an administrator, so that there is one.
 func (s *Service) AddAgency(ctx context.Context, actor string, a store.Agency) (*store.Agency, error) {
 	const op = "agency.add"
-	s.change.Lock()
-	defer s.change.Unlock()
+	defer s.alter()()
 	d := s.dir.Load()
 	if actor != Node && !d.administers(actor) {
 		return nil, record.Errorf(record.Denied, op, "only an administrator may add an agency")
@@ -300,8 +299,7 @@ type AgencyChange struct {
 // any.
 func (s *Service) UpdateAgency(ctx context.Context, actor, id string, c AgencyChange) (*store.Agency, error) {
 	const op = "agency.update"
-	s.change.Lock()
-	defer s.change.Unlock()
+	defer s.alter()()
 	d := s.dir.Load()
 	old := d.Agencies[id]
 	if old == nil {

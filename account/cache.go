@@ -7,7 +7,8 @@ import (
 )
 
 // fresh is how long a cached session or token is believed without asking the store again. Changes made by this process
-// show at once; this bounds those that another process on the same database made.
+// show at once. Where several processes serve one node nothing is believed: who changes his agency at one of them
+// and asks the next question at another must be answered as what he is now.
 const fresh = 5 * time.Second
 
 // shards of a cache, and the entries that one may hold.
@@ -18,7 +19,10 @@ const (
 
 // cache holds what is asked for with every request, by the hash of the secret. A lookup takes a read lock on one of 64
 // parts for as long as a map access.
-type cache[T any] struct{ shard [shards]shard[T] }
+type cache[T any] struct {
+	fresh time.Duration
+	shard [shards]shard[T]
+}
 
 type shard[T any] struct {
 	mu  sync.RWMutex
@@ -33,7 +37,10 @@ type cached[T any] struct {
 	seen atomic.Int64 // nanoseconds since 1970 of the last use that was put down to be saved
 }
 
-func (c *cache[T]) init() {
+func (c *cache[T]) init(shared bool) {
+	if c.fresh = fresh; shared {
+		c.fresh = 0
+	}
 	for i := range c.shard {
 		c.shard[i].m = map[[32]byte]*cached[T]{}
 	}
@@ -47,7 +54,7 @@ func (c *cache[T]) get(h *[32]byte, now time.Time) (*cached[T], uint64) {
 	s.mu.RLock()
 	e, gen := s.m[*h], s.gen
 	s.mu.RUnlock()
-	if e == nil || now.After(e.till) || now.Before(e.till.Add(-fresh)) {
+	if e == nil || c.fresh == 0 || now.After(e.till) || now.Before(e.till.Add(-c.fresh)) {
 		return nil, gen
 	}
 	return e, gen
@@ -55,7 +62,7 @@ func (c *cache[T]) get(h *[32]byte, now time.Time) (*cached[T], uint64) {
 
 // put keeps v, which was read from the store after get returned gen, unless something was removed meanwhile.
 func (c *cache[T]) put(h *[32]byte, gen uint64, v *T, seen, now time.Time) *cached[T] {
-	e := &cached[T]{v: v, till: now.Add(fresh)}
+	e := &cached[T]{v: v, till: now.Add(c.fresh)}
 	e.seen.Store(seen.UnixNano())
 	s := c.at(h)
 	s.mu.Lock()

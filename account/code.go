@@ -66,8 +66,7 @@ func (s *Service) code(ctx context.Context, op, kind, text string) (store.Code, 
 // the new one is set.
 func (s *Service) ResetLink(ctx context.Context, actor, person string) (link string, err error) {
 	const op = "person.link"
-	s.change.Lock()
-	defer s.change.Unlock()
+	defer s.alter()()
 	d := s.dir.Load()
 	p := d.People[person]
 	if p == nil {
@@ -112,8 +111,7 @@ func (s *Service) UsePasswordLink(ctx context.Context, link, password string, fr
 	if err != nil {
 		return nil, err
 	}
-	s.change.Lock()
-	defer s.change.Unlock()
+	defer s.alter()()
 	k, err := s.code(ctx, op, codePassword, link) // again: another may have used it meanwhile
 	if err != nil {
 		return nil, err
@@ -154,8 +152,7 @@ func (s *Service) FirstRunNeeded() bool {
 // FirstRunCode returns a new code for FirstRun, to be shown at the node's own console; "" when there is an
 // administrator. The code of an earlier start ends. It is in no ledger, for there may be no agency yet to own the entry.
 func (s *Service) FirstRunCode(ctx context.Context) (string, error) {
-	s.change.Lock()
-	defer s.change.Unlock()
+	defer s.alter()()
 	if !s.FirstRunNeeded() {
 		return "", nil
 	}
@@ -188,8 +185,7 @@ func (s *Service) FirstRun(ctx context.Context, code string, a store.Agency, p s
 
 func (s *Service) firstRun(ctx context.Context, code string, a store.Agency, p store.Person, hash string, from From) error {
 	const op = "first-run"
-	s.change.Lock()
-	defer s.change.Unlock()
+	defer s.alter()()
 	if !s.FirstRunNeeded() {
 		return record.Errorf(record.Stale, op, "this node has an administrator already; sign in")
 	}

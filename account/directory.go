@@ -27,6 +27,16 @@ type Directory struct {
 // Directory returns the newest directory.
 func (s *Service) Directory() *Directory { return s.dir.Load() }
 
+// Serves returns how many agencies this node serves.
+func (d *Directory) Serves() (n int) {
+	for _, a := range d.Agencies {
+		if a.Local {
+			n++
+		}
+	}
+	return n
+}
+
 func newDirectory(epoch uint64, agencies []store.Agency, people []store.Person) *Directory {
 	d := &Directory{Epoch: epoch, Agencies: map[string]*store.Agency{}, People: map[string]*store.Person{},
 		roles: map[string]map[string]map[string][]desk.Role{}}

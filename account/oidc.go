@@ -292,8 +292,7 @@ func (d *Directory) claimed(p *provider, c claims) (found *store.Person) {
 // LinkIdentity lets the subject of a provider sign in as a person. The actor administers the person's agency.
 func (s *Service) LinkIdentity(ctx context.Context, actor, person, providerID, subject string) error {
 	const op = "identity.link"
-	s.change.Lock()
-	defer s.change.Unlock()
+	defer s.alter()()
 	d := s.dir.Load()
 	p := s.providers[providerID]
 	switch {

@@ -24,8 +24,7 @@ func (s *Service) AddPerson(ctx context.Context, actor string, p store.Person, p
 			return "", err
 		}
 	}
-	s.change.Lock()
-	defer s.change.Unlock()
+	defer s.alter()()
 	d := s.dir.Load()
 	p.Created = s.now().UTC()
 	access, ops, err := d.personToAdd(actor, &p)
@@ -102,8 +101,7 @@ type PersonChange struct {
 // for those of the person's own agency. A person who is disabled is signed out everywhere and his links end.
 func (s *Service) UpdatePerson(ctx context.Context, actor, id string, c PersonChange) (*store.Person, error) {
 	const op = "person.update"
-	s.change.Lock()
-	defer s.change.Unlock()
+	defer s.alter()()
 	d := s.dir.Load()
 	old := d.People[id]
 	if old == nil {
@@ -181,8 +179,7 @@ func (d *Directory) administered(agency string) bool {
 // ledger.
 func (s *Service) SetPreferences(ctx context.Context, person, lang, theme string) error {
 	const op = "person.preferences"
-	s.change.Lock()
-	defer s.change.Unlock()
+	defer s.alter()()
 	d := s.dir.Load()
 	old := d.People[person]
 	if old == nil {
@@ -198,8 +195,10 @@ func (s *Service) SetPreferences(ctx context.Context, person, lang, theme string
 	if err := s.store.SetPreferences(ctx, person, p.Lang, p.Theme); err != nil {
 		return err
 	}
-	next := *d // the epoch stays: no right has changed
-	next.People = maps.Clone(d.People)
+	s.turn.Lock()
+	defer s.turn.Unlock()
+	next := *s.dir.Load() // the epoch stays: no right has changed
+	next.People = maps.Clone(next.People)
 	next.People[person] = &p
 	s.dir.Store(&next)
 	return nil

@@ -652,7 +652,7 @@ func TestCacheBelievesAnotherProcessWithinSeconds(t *testing.T) {
 
 func TestCacheDoesNotKeepWhatWasRevokedWhileItRead(t *testing.T) {
 	var c cache[Session]
-	c.init()
+	c.init(false)
 	var hash [32]byte
 	rand.Read(hash[:])
 	now := time.Now()
@@ -666,7 +666,7 @@ func TestCacheDoesNotKeepWhatWasRevokedWhileItRead(t *testing.T) {
 
 func TestCacheIsBounded(t *testing.T) {
 	var c cache[Token]
-	c.init()
+	c.init(false)
 	now := time.Now()
 	for range 100_000 {
 		var h [32]byte

@@ -84,8 +84,12 @@ type Store struct {
 	fresh map[string]*meta // of the last day, by hash
 }
 
-// Open opens the folder, or makes it. What an upload left unfinished when the
-// node last stopped is thrown away.
+// unfinished is how old the file of an upload is that nobody goes on with. Another
+// process of the node may be at work in the same folder.
+const unfinished = time.Hour
+
+// Open opens the folder, or makes it. What an upload left unfinished is thrown away
+// at a start an hour later, or after.
 func Open(dir string, now func() time.Time) (*Store, error) {
 	s := &Store{dir: dir, now: now, busy: make(chan struct{}, 1), fresh: map[string]*meta{}}
 	tmp := filepath.Join(dir, "tmp")
@@ -97,7 +101,11 @@ func Open(dir string, now func() time.Time) (*Store, error) {
 		return nil, broken("blob.open", err)
 	}
 	for _, e := range left {
-		if err := os.Remove(filepath.Join(tmp, e.Name())); err != nil {
+		st, err := e.Info()
+		if err == nil && time.Since(st.ModTime()) > unfinished {
+			err = os.Remove(filepath.Join(tmp, e.Name()))
+		}
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return nil, broken("blob.open", err)
 		}
 	}

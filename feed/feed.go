@@ -45,6 +45,8 @@ type Event struct {
 type Source interface {
 	// Grown returns the ledger's size and a channel that is closed when it grows.
 	Grown() (int64, <-chan struct{})
+	// Refresh looks whether another process of this node has made it grow.
+	Refresh(ctx context.Context) error
 }
 
 // Hub follows the ledger. Make it with New, run it with Run.
@@ -298,8 +300,16 @@ func (h *Hub) Subscribe(ctx context.Context, r *policy.Reader, o Options) (*Subs
 	}
 	h.readers++
 	h.mu.Unlock()
-	// The follower may have slept while nobody listened.
+	// The follower may have slept while nobody listened; and another process may have
+	// told the reader of what this one has not heard yet.
 	size, _ := h.source.Grown()
+	if o.From >= size {
+		if err := h.source.Refresh(ctx); err != nil {
+			s.Close()
+			return nil, err
+		}
+		size, _ = h.source.Grown()
+	}
 	h.mu.Lock()
 	s.next, s.started = h.base+int64(len(h.ring)), h.seq
 	seq := h.seq
@@ -409,6 +419,9 @@ func (s *Subscription) filter(news []*change) []Event {
 	last := s.last(news, now)
 	for _, c := range news {
 		if len(s.o.Kinds) > 0 && !slices.Contains(s.o.Kinds, c.Kind) {
+			continue
+		}
+		if c.Seq <= s.o.From && !c.lapsed { // he has it from another process
 			continue
 		}
 		if s.o.Box != nil && c.box != nil && !c.box.Meets(*s.o.Box) {

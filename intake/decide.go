@@ -6,6 +6,7 @@ import (
 	"crypto/ed25519"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"reflect"
@@ -47,6 +48,7 @@ type decider struct {
 	held    map[record.ID]*held  // what is held of other nodes' records, like pending
 	cursors map[string]*cursor   // by node: how far its lanes are applied, like pending
 	kept    time.Time            // when a checkpoint was last kept
+	head    []byte               // the checkpoint over tree
 }
 
 // known is a record as the decider knows it; nil Record: erased or never there.
@@ -78,6 +80,12 @@ func (d *decider) load(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	return d.build(ctx, size, text)
+}
+
+// build makes the next decision build on a ledger of that size.
+func (d *decider) build(ctx context.Context, size int64, text []byte) (err error) {
+	d.head = text
 	d.tree, err = ledger.NewTree(ctx, size, d.in.cfg.Store)
 	if err != nil {
 		return &record.Error{Code: record.Corrupt, Op: "intake.open", Message: "the ledger cannot be read", Hint: "run konbit verify", Err: err}
@@ -122,6 +130,8 @@ func (d *decider) run(work chan<- *batch) {
 	for j := range d.in.queue {
 		jobs := []*job{j}
 		n := j.size()
+		turned := d.turn()
+		free = free || d.in.shared != nil // in our turn everything before is on disk
 		take := func(j *job, ok bool) bool {
 			if ok {
 				jobs = append(jobs, j)
@@ -151,11 +161,90 @@ func (d *decider) run(work chan<- *batch) {
 				free = true
 			}
 		}
+		if turned != nil {
+			refuse(jobs, turned)
+			continue
+		}
 		if b := d.decide(jobs); b != nil {
 			work <- b
 			free = false
+		} else {
+			d.in.pass()
 		}
 	}
+}
+
+// patience is how long a decision waits for its turn.
+const patience = 15 * time.Second
+
+// turn waits until no other process writes, and builds on what they wrote.
+func (d *decider) turn() error {
+	in := d.in
+	if in.shared == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	now, err := in.shared.Turn(ctx)
+	if errors.Is(err, context.DeadlineExceeded) {
+		return record.Errorf(record.Unavailable, "intake", "other processes of this node are writing without end, or the database is slow; nothing was saved; try again")
+	}
+	if err == nil && (now.Size != d.tree.Size() || !bytes.Equal(now.Checkpoint, d.head)) {
+		if err = d.build(ctx, now.Size, now.Checkpoint); err != nil {
+			in.pass()
+		}
+	}
+	if err == nil {
+		if err = in.moved(ctx, now.Ops); err != nil {
+			in.pass()
+		}
+	}
+	return err
+}
+
+// pass gives a turn back in which nothing is written.
+func (in *Intake) pass() {
+	if in.shared != nil {
+		in.shared.Pass()
+	}
+}
+
+// moved makes what is kept in memory of accounts and nodes as new as ops says.
+func (in *Intake) moved(ctx context.Context, ops int64) error {
+	in.moving.Lock()
+	defer in.moving.Unlock()
+	if ops <= in.ops {
+		return nil
+	}
+	if in.cfg.Moved != nil {
+		if err := in.cfg.Moved(ctx); err != nil {
+			return err
+		}
+	}
+	in.ops = ops
+	return nil
+}
+
+// Refresh looks whether another process has written, and if so wakes those who
+// follow the ledger. Without another process there is nothing to do.
+func (in *Intake) Refresh(ctx context.Context) error {
+	if in.shared == nil {
+		return nil
+	}
+	now, err := in.shared.State(ctx)
+	if err != nil {
+		return err
+	}
+	if err := in.moved(ctx, now.Ops); err != nil {
+		return err
+	}
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if now.Size > in.size {
+		in.note = now.Checkpoint
+		in.grow(now.Size)
+	}
+	return nil
 }
 
 // decide builds one batch, which may be empty: an answer that rests on a batch
@@ -259,6 +348,9 @@ func (d *decider) forgetRead() {
 }
 
 func (d *decider) note(b *batch, n *entryNote, now time.Time) {
+	if n.err == nil && n.base < d.ops(n.ops) {
+		n.err = record.Errorf(record.Conflict, n.typ, "somebody else has changed agencies or people in this moment; look again, and try again")
+	}
 	if n.err != nil {
 		return
 	}
@@ -266,6 +358,17 @@ func (d *decider) note(b *batch, n *entryNote, now time.Time) {
 	it.Entry.Seq = d.tree.Size() + int64(len(b.Items))
 	n.seq = it.Entry.Seq
 	b.add(it, &n.err, nil)
+}
+
+// ops returns the position before which nobody else may have changed what these
+// ops change: 0 for those that do not rest on what was read.
+func (d *decider) ops(ops []store.Op) int64 {
+	if d.in.shared == nil || !slices.ContainsFunc(ops, store.Rests) {
+		return 0
+	}
+	d.in.moving.Lock()
+	defer d.in.moving.Unlock()
+	return d.in.ops
 }
 
 // at is the time of the next entry: never before the one that precedes it.
@@ -762,7 +865,7 @@ func (d *decider) seal(b *batch) (int, error) {
 	if err != nil {
 		return -1, err
 	}
-	b.Checkpoint = cp
+	b.Checkpoint, d.head = cp, cp
 	if b.Keep = at.Sub(d.kept) >= time.Minute; b.Keep {
 		d.kept = at
 	}
@@ -885,6 +988,9 @@ func (in *Intake) commit(work <-chan *batch) {
 		stale := b.stamp != in.failed
 		in.mu.Unlock()
 		var err error
+		if stale || len(b.Items) == 0 {
+			in.pass()
+		}
 		if stale { // it builds on a batch that did not reach the disk
 			err = record.Errorf(record.Unavailable, "intake", "nothing was saved: the change before this one could not be written; try again")
 		} else if len(b.Items) == 0 {
@@ -900,13 +1006,31 @@ func (in *Intake) commit(work <-chan *batch) {
 			refuse(b.jobs, err)
 			continue
 		}
+		in.wrote(&b.Batch)
 		in.mu.Lock()
-		in.note = b.Checkpoint
 		in.kept++
-		in.grow(b.tree.Size())
+		if size := b.tree.Size(); size > in.size { // else Refresh has seen it, or more
+			in.note = b.Checkpoint
+			in.grow(size)
+		}
 		in.mu.Unlock()
 		in.removeOrphans(b.Items)
 		answer(b.jobs)
+	}
+}
+
+// wrote notes that what is kept in memory will show what the batch changed: who
+// gave the ops sees to that.
+func (in *Intake) wrote(b *store.Batch) {
+	if in.shared == nil {
+		return
+	}
+	in.moving.Lock()
+	defer in.moving.Unlock()
+	for _, it := range b.Items {
+		if slices.ContainsFunc(it.Ops, store.Rests) && it.Entry.Seq+1 > in.ops {
+			in.ops = it.Entry.Seq + 1
+		}
 	}
 }
 

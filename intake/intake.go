@@ -56,7 +56,7 @@ type Keys interface {
 }
 
 // Config is what a new Intake needs. Every field is required but Region,
-// Blobs and Log.
+// Blobs, Log and Moved.
 type Config struct {
 	Store     store.Store
 	Desks     *desk.Set
@@ -69,6 +69,11 @@ type Config struct {
 	Now       func() time.Time
 	Region    *record.Box // places outside are kept and flagged
 	Log       *slog.Logger
+
+	// Moved is called when another process on the same store has changed agencies,
+	// people or nodes, before anything is decided on them. It must not wait for a
+	// command or an entry of its own. Nil: nothing is kept in memory.
+	Moved func(ctx context.Context) error
 }
 
 // Draft is what a person or a file supplies to make or edit a record.
@@ -148,12 +153,17 @@ type Intake struct {
 	quiet sync.RWMutex // held for reading while a job is being queued
 	shut  bool
 
+	shared store.Shared // nil: no other process writes
+
 	mu     sync.Mutex
 	size   int64
-	woken  chan struct{} // closed and replaced at each commit
+	woken  chan struct{} // closed and replaced when the ledger grows
 	failed uint64        // commits that failed
 	kept   uint64        // commits that are on disk
 	note   []byte        // newest checkpoint
+
+	moving sync.Mutex
+	ops    int64 // State.Ops that what is kept in memory reflects
 }
 
 // job is what waits for the committer: commands or entries, and where the
@@ -191,6 +201,7 @@ type entryNote struct {
 	version            int
 	content            []byte
 	ops                []store.Op
+	base               int64 // State.Ops on which ops were made
 	seq                int64
 	err                error
 }
@@ -199,6 +210,14 @@ type entryNote struct {
 // checkpoint this node's key did not sign or whose tree differs from it.
 func New(ctx context.Context, cfg Config) (*Intake, error) {
 	in := &Intake{cfg: cfg, queue: make(chan *job, 1024), idle: make(chan struct{}, 1), quit: make(chan struct{}), woken: make(chan struct{})}
+	in.shared, _ = cfg.Store.(store.Shared)
+	if in.shared != nil {
+		now, err := in.shared.State(ctx)
+		if err != nil {
+			return nil, err
+		}
+		in.ops = now.Ops
+	}
 	d, err := in.newDecider(ctx)
 	if err != nil {
 		return nil, err
@@ -296,13 +315,17 @@ func (in *Intake) doPart(ctx context.Context, cmds []*Command) ([]Receipt, []err
 }
 
 // Note writes an entry that is not a change of a record, together with changes
-// of accounts. content must hold no secret.
+// of accounts. content must hold no secret. It is a Conflict when another process
+// changed agencies, people or nodes meanwhile and ops change those: they were made
+// without knowing of it.
 func (in *Intake) Note(ctx context.Context, typ, agency, actor string, content any, ops ...store.Op) (int64, error) {
 	b, err := json.Marshal(content)
 	if err != nil {
 		return 0, err
 	}
-	n := &entryNote{typ: typ, agency: agency, actor: actor, content: b, ops: ops}
+	in.moving.Lock()
+	n := &entryNote{typ: typ, agency: agency, actor: actor, content: b, ops: ops, base: in.ops}
+	in.moving.Unlock()
 	if err := in.enqueue(ctx, &job{notes: []*entryNote{n}, answers: make(chan struct{})}); err != nil {
 		return 0, err
 	}
