@@ -94,7 +94,7 @@ func acrossRows(ctx context.Context, a, b *site, seconds int) ([]Row, error) {
 		ends = append(ends, ended)
 	}
 	if err := until(ctx, "the link is up", time.Minute, 20*time.Millisecond, func() (bool, error) {
-		all, err := a.Exchange.Status(ctx)
+		all, err := a.Exchange().Status(ctx)
 		return len(all) > 0 && !all[0].Contact.IsZero(), err
 	}); err != nil {
 		return nil, err
@@ -144,7 +144,7 @@ func backlogRows(ctx context.Context, dir string, a, b *site, wire *tap, n int) 
 	if err := settled(ctx, a, b); err != nil {
 		return nil, 0, err
 	}
-	if err := a.Exchange.CutLink(b.name(), true); err != nil {
+	if err := a.Exchange().CutLink(b.name(), true); err != nil {
 		return nil, 0, err
 	}
 	out, err := a.peers().Outgoing(ctx, b.name())
@@ -163,7 +163,7 @@ func backlogRows(ctx context.Context, dir string, a, b *site, wire *tap, n int) 
 		return nil, 0, err
 	}
 	before, start := wire.total(), time.Now()
-	if err := a.Exchange.CutLink(b.name(), false); err != nil {
+	if err := a.Exchange().CutLink(b.name(), false); err != nil {
 		return nil, 0, err
 	}
 	if err := applied(ctx, a, b, ends, 5*time.Minute); err != nil {

@@ -119,7 +119,7 @@ func answerAll(ctx context.Context, s *site, from *store.Node, questions []asked
 	room := make(chan struct{}, underWay)
 	all := make(chan struct{})
 	var bad atomic.Int64
-	svc, err := question.New(ctx, question.Config{Store: s.Store, Desks: s.Desks, Directory: locals{s}, Ledger: s.Intake, Nodes: s.Trust, Country: "do",
+	svc, err := question.New(ctx, question.Config{Store: s.Store, Desks: s.Desks, Directory: locals{s}, Ledger: s.Intake, Nodes: s.Trust(), Country: "do",
 		Limits: question.Limits{Minute: 1 << 30, Day: 1 << 30}, Now: time.Now, Send: func(_ string, items ...bundle.Item) {
 			for _, it := range items {
 				a := &answerWord{}

@@ -83,7 +83,7 @@ func (s *site) close() error {
 }
 
 // name is the node's name.
-func (s *site) name() string { return s.Trust.Self().Name }
+func (s *site) name() string { return s.Trust().Self().Name }
 
 // peers is the part of the store that the exchange uses.
 func (s *site) peers() store.Peers { return s.Store.(store.Peers) }
@@ -112,15 +112,15 @@ func join(ctx context.Context, a, b *site) error {
 			return err
 		}
 	}
-	code, err := b.Trust.Invite(ctx, account.Node, false, b.url, time.Hour)
+	code, err := b.Trust().Invite(ctx, account.Node, false, b.url, time.Hour)
 	if err != nil {
 		return err
 	}
-	if _, err := a.Trust.Join(ctx, account.Node, code); err != nil {
+	if _, err := a.Trust().Join(ctx, account.Node, code); err != nil {
 		return err
 	}
-	self := a.Trust.Self()
-	return b.Trust.Approve(ctx, account.Node, self.Name, trust.Spoken(self.Sign), map[string][]string{a.agency: {"@hispaniola"}}, time.Time{})
+	self := a.Trust().Self()
+	return b.Trust().Approve(ctx, account.Node, self.Name, trust.Spoken(self.Sign), map[string][]string{a.agency: {"@hispaniola"}}, time.Time{})
 }
 
 // abroad are markings that release a record of one agency to the other.
@@ -182,7 +182,7 @@ func applied(ctx context.Context, a, b *site, ends [store.Lanes]int64, most time
 // settled waits until b has acknowledged everything.
 func settled(ctx context.Context, a, b *site) error {
 	return until(ctx, "everything is acknowledged", time.Minute, 20*time.Millisecond, func() (bool, error) {
-		return a.Exchange.Settled(ctx, b.name())
+		return a.Exchange().Settled(ctx, b.name())
 	})
 }
 

@@ -98,10 +98,10 @@ func prepare(ctx context.Context, dir string, o Options, h hose, load slowLoad) 
 			}
 		}
 	}()
-	if err := a.Exchange.CutLink(b.name(), true); err != nil {
+	if err := a.Exchange().CutLink(b.name(), true); err != nil {
 		return sides, err
 	}
-	if err := a.Trust.SetLink(ctx, "node", b.name(), []string{h.peerURL()}, ""); err != nil {
+	if err := a.Trust().SetLink(ctx, "node", b.name(), []string{h.peerURL()}, ""); err != nil {
 		return sides, err
 	}
 	out, err := a.peers().Outgoing(ctx, b.name())
@@ -178,7 +178,7 @@ func (d *daemon) end() error {
 
 // outgoing looks at the stream to a node in the file of the running process.
 func (d *daemon) outgoing(ctx context.Context, to string) (store.Outgoing, error) {
-	n, err := node.OpenReadOnly(ctx, d.data)
+	n, err := node.OpenReadOnly(ctx, d.data, "")
 	if err != nil {
 		return store.Outgoing{}, err
 	}
@@ -365,7 +365,7 @@ func examine(ctx context.Context, sides [2]*daemon) error {
 		if out, err := exec.CommandContext(ctx, d.binary, "verify", "--data", d.data).CombinedOutput(); err != nil {
 			return fmt.Errorf("verify %s: %w: %s", d.name, err, strings.TrimSpace(string(out)))
 		}
-		n, err := node.OpenReadOnly(ctx, d.data)
+		n, err := node.OpenReadOnly(ctx, d.data, "")
 		if err != nil {
 			return err
 		}

@@ -13,12 +13,13 @@ type accountLedger struct{ n *Node }
 // Note writes the entry.
 func (l accountLedger) Note(ctx context.Context, typ, agency, actor string, content any, ops ...store.Op) (int64, error) {
 	seq, err := l.n.Intake.Note(ctx, typ, agency, actor, content, ops...)
-	if err != nil || l.n.Trust == nil {
+	d := l.n.duty.Load()
+	if err != nil || d == nil {
 		return seq, err
 	}
 	for _, op := range ops {
 		if _, ok := op.(store.PutAgency); ok {
-			l.n.Trust.AgenciesChanged()
+			d.Trust.AgenciesChanged()
 		}
 	}
 	return seq, nil

@@ -34,7 +34,7 @@ const backupFormat = "konbit-backup/1"
 // Backup writes a consistent copy of a data folder, of a running node or a
 // stopped one, to w: database, keys and attachments as a zstd-compressed tar,
 // sealed with age when a passphrase is given. It holds private keys.
-func Backup(ctx context.Context, data string, w io.Writer, passphrase string, now time.Time) (err error) {
+func Backup(ctx context.Context, data, spec string, w io.Writer, passphrase string, now time.Time) (err error) {
 	db, err := sqlite.OpenReadOnly(ctx, filepath.Join(data, dbFile))
 	if err != nil {
 		return err

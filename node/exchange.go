@@ -14,38 +14,111 @@ import (
 	"konbit/peer/question"
 	"konbit/peer/trust"
 	"konbit/policy"
+	"konbit/react"
 	"konbit/store"
 	"konbit/web"
 	"konbit/wire/bundle"
 )
 
-// openExchange makes what exchanges with other nodes.
-func (n *Node) openExchange(ctx context.Context, dir *directory) (err error) {
-	n.Trust, err = trust.NewService(ctx, trust.Config{Store: n.Store, Ledger: n.Intake, Keys: n.Keys, Title: n.cfg.Name, URLs: n.cfg.PeerURLs,
+// duty is what runs once only, where several processes serve one node: reactions,
+// the exchange with other nodes, the sweep of attachments. It is made anew each
+// time a process takes it over, so that it begins with what the one before left.
+type duty struct {
+	*web.Duty
+	Exchange *peer.Exchange
+	react    *react.Reactor
+}
+
+// newDuty makes it from what is in the store now.
+func (n *Node) newDuty(ctx context.Context) (err error) {
+	d := &duty{Duty: &web.Duty{}}
+	d.Trust, err = trust.NewService(ctx, trust.Config{Store: n.Store, Ledger: n.Intake, Keys: n.Keys, Title: n.cfg.Name, URLs: n.cfg.PeerURLs,
 		Reload: n.Accounts.Reload, Now: n.now, Log: n.log})
 	if err != nil {
 		return err
 	}
-	n.Exchange, err = peer.New(ctx, peer.Config{Store: n.Store, Desks: n.Desks, Directory: dir, Intake: n.Intake, Trust: n.Trust, Keys: n.Keys, Signer: n.Keys.Signer, Blobs: n.Blobs,
+	d.Exchange, err = peer.New(ctx, peer.Config{Store: n.Store, Desks: n.Desks, Directory: n.dir, Intake: n.Intake, Trust: d.Trust, Keys: n.Keys, Signer: n.Keys.Signer, Blobs: n.Blobs,
 		Folder: filepath.Join(n.cfg.Data, peerFolder), TellOpened: !n.cfg.HideOpened, Now: n.now, Log: n.log, Dial: n.cfg.Dial})
 	if err != nil {
 		return err
 	}
-	n.Questions, err = question.New(ctx, question.Config{Store: n.Store, Desks: n.Desks, Directory: dir, Ledger: n.Intake, Nodes: n.Trust, Send: n.Exchange.Talk, Country: n.country(), Now: n.now, Log: n.log})
+	d.Duty.Exchange = d.Exchange
+	d.Questions, err = question.New(ctx, question.Config{Store: n.Store, Desks: n.Desks, Directory: n.dir, Ledger: n.Intake, Nodes: d.Trust, Send: d.Exchange.Talk, Country: n.country(d.Trust), Now: n.now, Log: n.log})
 	if err != nil {
 		return err
 	}
-	for topic, do := range n.Questions.Words() {
-		n.Exchange.OnWord(topic, func(ctx context.Context, from *store.Node, it bundle.Item) error { return do(ctx, from, it) })
+	for topic, do := range d.Questions.Words() {
+		d.Exchange.OnWord(topic, func(ctx context.Context, from *store.Node, it bundle.Item) error { return do(ctx, from, it) })
 	}
-	n.Exchange.OnLink(n.Questions.Linked) // what waits for an answer is asked again
+	d.Exchange.OnLink(d.Questions.Linked) // what waits for an answer is asked again
+	d.react = react.New(n.Store, n.Desks, n.Records, n.Intake, n.now, n.log)
+	n.duty.Store(d)
+	return nil
+}
+
+// Trust, Exchange and Questions belong to what runs once only. A process that
+// shares its node with others has them while it is on duty, or alone.
+func (n *Node) Trust() *trust.Service { return n.duty.Load().Trust }
+
+// Exchange exchanges records with other nodes.
+func (n *Node) Exchange() *peer.Exchange { return n.duty.Load().Exchange }
+
+// Questions asks other nodes whether they know something.
+func (n *Node) Questions() *question.Service { return n.duty.Load().Questions }
+
+// OnDuty reports whether this process runs what runs once only.
+func (n *Node) OnDuty() bool { return n.onDuty.Load() }
+
+// runDuty runs what runs once only until ctx ends: at once, or whenever this
+// process is the one on duty.
+func (n *Node) runDuty(ctx context.Context) error {
+	if n.processes == nil {
+		return n.serveDuty(ctx)
+	}
+	return n.processes.store.OnDuty(ctx, n.processes.me, func(ctx context.Context) error {
+		if err := n.Intake.Refresh(ctx); err != nil { // the newest accounts and keys
+			return err
+		}
+		if err := n.newDuty(ctx); err != nil {
+			return err
+		}
+		n.onDuty.Store(true)
+		defer n.onDuty.Store(false)
+		n.log.Warn("this process is on duty now")
+		return n.serveDuty(ctx)
+	})
+}
+
+func (n *Node) serveDuty(ctx context.Context) error {
+	d := n.duty.Load()
+	work := []func(context.Context) error{d.react.Run, n.sweep, d.Trust.Run, d.Exchange.Run, n.catchUp, d.Questions.Run}
+	if n.processes != nil {
+		work = append(work, func(ctx context.Context) error { return n.processes.tellLinks(ctx, d.Exchange) })
+	}
+	return together(ctx, work...)
+}
+
+// moved reads again what another process has changed of accounts and nodes.
+func (n *Node) moved(ctx context.Context) error {
+	if n.Accounts == nil { // it is just being opened
+		return nil
+	}
+	if err := n.Keys.refresh(); err != nil {
+		return err
+	}
+	if err := n.Accounts.Reload(ctx); err != nil {
+		return err
+	}
+	if d := n.duty.Load(); d != nil {
+		d.Trust.AgenciesChanged()
+	}
 	return nil
 }
 
 // country is that of the first agency of this node that has one: of telephones
 // that are written without.
-func (n *Node) country() string {
-	for _, id := range n.Trust.Self().Agencies {
+func (n *Node) country(t *trust.Service) string {
+	for _, id := range t.Self().Agencies {
 		if a := n.Accounts.Directory().Agencies[id]; a != nil && a.Country != "" {
 			return strings.ToLower(a.Country)
 		}
@@ -62,7 +135,7 @@ const maxCatchUp = 15 * time.Second
 func (n *Node) catchUp(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, maxCatchUp)
 	defer cancel()
-	n.Exchange.CatchUp(ctx)
+	n.Exchange().CatchUp(ctx)
 	return nil
 }
 
@@ -72,11 +145,12 @@ const peerFolder = "peer" // bundles that are carried for others, or wait for on
 func (n *Node) server() *web.Server {
 	reg := prometheus.NewRegistry()
 	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	return web.New(web.Config{
+	n.measure(reg)
+	c := web.Config{
 		Desks: n.Desks, Records: n.Records, Intake: n.Intake, Accounts: n.Accounts, Blobs: n.Blobs, Feed: n.Feed, UI: console(), Now: n.now, Log: n.log,
 		Node:    web.NodeInfo{Name: n.cfg.Name, Version: Version, Demo: n.cfg.Demo, Region: n.cfg.Region, RegionName: n.regionName(), DemoCards: n.cfg.DemoCards},
-		BaseMap: n.cfg.BaseMap, Boundaries: n.boundaries(), Spool: filepath.Join(n.cfg.Data, spoolFolder), Verifier: n.Keys.Verifier, Secure: strings.HasPrefix(n.cfg.URL, "https:"), TrustProxy: n.cfg.Proxy, Metrics: reg,
-		Exchange: n.Exchange, Trust: n.Trust, Questions: n.Questions,
+		BaseMap: n.cfg.BaseMap, Boundaries: n.boundaries(), Spool: n.spool(), Verifier: n.Keys.Verifier, Secure: strings.HasPrefix(n.cfg.URL, "https:"), TrustProxy: n.cfg.Proxy, Metrics: reg,
+		Duty:  n.webDuty,
 		Ready: func(ctx context.Context) error { _, _, err := n.Store.Head(ctx); return err },
 		Replay: func(ctx context.Context, progress func(done, total int64)) (string, error) {
 			fault, _, err := n.Verify(ctx, progress)
@@ -85,7 +159,57 @@ func (n *Node) server() *web.Server {
 			}
 			return "", err
 		},
+	}
+	if n.processes != nil {
+		c.Processes = n.processes
+	}
+	return web.New(c)
+}
+
+// measure adds what only the node knows to its metrics.
+func (n *Node) measure(reg *prometheus.Registry) {
+	gauge := func(name, help string, of func() float64) {
+		reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, of))
+	}
+	one := func(b bool) float64 {
+		if b {
+			return 1
+		}
+		return 0
+	}
+	gauge("konbit_on_duty", "1 when this process runs what may run once only.", func() float64 { return one(n.onDuty.Load()) })
+	gauge("konbit_processes", "Processes of this node that were present within the last 15 s.", func() float64 {
+		if n.processes == nil {
+			return 1
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		all, err := n.processes.List(ctx)
+		if err != nil {
+			return 0
+		}
+		return float64(len(all))
 	})
+	gauge("konbit_bus_away", "1 while processes of this node look for each other's changes instead of hearing of them.", func() float64 {
+		return one(n.processes != nil && n.processes.away() != "")
+	})
+}
+
+// spool is where imports are kept while they run. It is emptied at a start: where
+// several processes have one folder, each has its own among the machine's temporary files.
+func (n *Node) spool() string {
+	if n.processes != nil {
+		return ""
+	}
+	return filepath.Join(n.cfg.Data, spoolFolder)
+}
+
+// webDuty is what web answers from.
+func (n *Node) webDuty() *web.Duty {
+	if d := n.duty.Load(); d != nil {
+		return d.Duty
+	}
+	return nil
 }
 
 // Handler answers requests as the given reader, without a sign-in: for commands

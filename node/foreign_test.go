@@ -48,7 +48,7 @@ func incidentOf(t *testing.T, n int64, version int, recorded time.Time, key ed25
 
 func verified(t *testing.T, data string) *ledger.Fault {
 	t.Helper()
-	n, err := node.OpenReadOnly(t.Context(), data)
+	n, err := node.OpenReadOnly(t.Context(), data, "")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -126,6 +126,14 @@ func (k *Keys) read() error {
 	return nil
 }
 
+// refresh reads the files again: another process on the same folder may have made
+// or changed some.
+func (k *Keys) refresh() error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.read()
+}
+
 // own is the node's key.
 func (k *Keys) own(fresh bool) (*keyFile, error) {
 	own, err := k.vault.key(nodeKey)

@@ -267,7 +267,7 @@ func TestLockedFolderIsVerifiedAndBackedUpWithoutItsPassphrase(t *testing.T) {
 		t.Fatal(err)
 	}
 	open(t, node.Config{Data: data, Unlock: u}).Close()
-	n, err := node.OpenReadOnly(t.Context(), data)
+	n, err := node.OpenReadOnly(t.Context(), data, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -276,7 +276,7 @@ func TestLockedFolderIsVerifiedAndBackedUpWithoutItsPassphrase(t *testing.T) {
 		t.Fatal(fault, err)
 	}
 	var copied bytes.Buffer
-	if err := node.Backup(t.Context(), data, &copied, "", time.Now()); err != nil {
+	if err := node.Backup(t.Context(), data, "", &copied, "", time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	again := t.TempDir()
@@ -389,14 +389,14 @@ func TestAgencyThatIsAddedToARunningNodeIsOnItsCard(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	done := make(chan error)
 	go func() { done <- n.Services(ctx) }()
-	changed := n.Trust.Changed()
+	changed := n.Trust().Changed()
 	if _, err := n.Accounts.AddAgency(ctx, account.Node, store.Agency{ID: "ht.pnh", Name: "PNH", Local: true}); err != nil {
 		t.Fatal(err)
 	}
-	for len(n.Trust.Self().Agencies) != 2 && ctx.Err() == nil {
+	for len(n.Trust().Self().Agencies) != 2 && ctx.Err() == nil {
 		select {
 		case <-changed:
-			changed = n.Trust.Changed()
+			changed = n.Trust().Changed()
 		case <-ctx.Done():
 			t.Error("the card was not made anew")
 		}
@@ -405,7 +405,7 @@ func TestAgencyThatIsAddedToARunningNodeIsOnItsCard(t *testing.T) {
 	if err := <-done; err != nil && !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
-	if n.Trust.NodeOf("ht.pnh") != n.Keys.Origin {
+	if n.Trust().NodeOf("ht.pnh") != n.Keys.Origin {
 		t.Error("nobody serves it")
 	}
 }

@@ -12,7 +12,6 @@ import (
 	"filippo.io/age"
 
 	"konbit/record"
-	"konbit/store/sqlite"
 )
 
 // Unlock is what opens a keys folder that is locked. One of the two is enough;
@@ -60,8 +59,8 @@ func KeysLocked(data string) (string, error) {
 // on the way, have or want opens the folder, and no key is lost; doing it again, or
 // opening the node with want, finishes it. What was plain before may be found on
 // the disk's free blocks until they are used again, and in old backups.
-func LockKeys(ctx context.Context, data string, have, want Unlock) error {
-	return lockKeys(ctx, data, have, want, 0)
+func LockKeys(ctx context.Context, data, spec string, have, want Unlock) error {
+	return lockKeys(ctx, data, spec, have, want, 0)
 }
 
 const (
@@ -69,18 +68,21 @@ const (
 	publicFile = "node.pub" // vkey of the node, so that a locked folder can be verified
 )
 
-func lockKeys(ctx context.Context, data string, have, want Unlock, work int) (err error) {
-	if _, err := os.Stat(filepath.Join(data, dbFile)); err != nil {
+func lockKeys(ctx context.Context, data, spec string, have, want Unlock, work int) (err error) {
+	if _, err := os.Stat(filepath.Join(data, keyFolder)); err != nil {
 		return &record.Error{Code: record.NotFound, Op: "keys.lock", Message: "there is no node in this folder", Err: err}
 	}
 	if want.Passphrase != "" && want.Identity != "" {
 		return record.Errorf(record.Invalid, "keys.lock", "keys are locked with a passphrase or with a key file, not with both")
 	}
-	db, err := sqlite.Open(ctx, filepath.Join(data, dbFile)) // holds the lock of the folder
+	db, err := openStore(ctx, spec, data, false) // holds the lock of a folder with a file
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
+	if err := alone(ctx, db); err != nil {
+		return err
+	}
 	v, err := openVault(filepath.Join(data, keyFolder), have)
 	if err != nil {
 		return err

@@ -16,6 +16,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -27,14 +28,10 @@ import (
 	"konbit/feed"
 	"konbit/intake"
 	"konbit/ledger"
-	"konbit/peer"
-	"konbit/peer/question"
-	"konbit/peer/trust"
 	"konbit/query"
 	"konbit/react"
 	"konbit/record"
 	"konbit/store"
-	"konbit/store/sqlite"
 	"konbit/ui"
 	"konbit/web"
 )
@@ -45,6 +42,7 @@ var Version = "dev"
 // Config is what a node needs. Data is required; the rest has defaults.
 type Config struct {
 	Data    string // folder; made when it is not there
+	Store   string // sqlite:PATH or postgres://...; "": the file konbit.db in the data folder
 	Unlock  Unlock // what opens the keys, when they are locked
 	Name    string // what the console calls the node
 	URL     string // the address that people type; "": http://LISTEN
@@ -57,6 +55,12 @@ type Config struct {
 	PeerURLs   []string                                                             // addresses at which other nodes reach this one; none: it dials them
 	HideOpened bool                                                                 // do not tell owners that somebody here has opened their records
 	Dial       func(ctx context.Context, network, address string) (net.Conn, error) // of connections to other nodes; nil: the net package
+
+	// Of a node that runs as several processes on one PostgreSQL.
+	NATS      string // URLs of a NATS cluster for live traffic between them; "": each looks for the others' changes
+	BusListen string // address at which the NATS server in this process listens for the others
+	Address   string // host:port at which the others reach this process; "": that of its listener
+	TLS       bool   // processes speak https
 
 	Title string
 	OIDC  []account.Provider
@@ -82,13 +86,13 @@ type Node struct {
 	Feed     *feed.Hub
 	Keys     *Keys
 
-	Trust     *trust.Service
-	Exchange  *peer.Exchange
-	Questions *question.Service
+	dir       *directory
+	duty      atomic.Pointer[duty] // the newest
+	onDuty    atomic.Bool          // duty is ours to run
+	processes *processes           // nil: this process is the only one
 
-	react *react.Reactor
-	now   func() time.Time
-	log   *slog.Logger
+	now func() time.Time
+	log *slog.Logger
 }
 
 // Open opens the data folder, making it when it is new, and starts intake. The
@@ -118,11 +122,10 @@ func Open(ctx context.Context, cfg Config) (_ *Node, err error) {
 	if n.Desks, err = desk.NewSet(desks.All()...); err != nil {
 		return nil, err
 	}
-	db, err := sqlite.Open(ctx, filepath.Join(cfg.Data, dbFile))
-	if err != nil {
-		return nil, err // n.Store stays nil: there is nothing to close
+	if n.Store, err = openStore(ctx, cfg.Store, cfg.Data, false); err != nil {
+		return nil, err
 	}
-	n.Store = db
+	shared, isShared := n.Store.(store.Shared)
 	size, _, err := n.Store.Head(ctx)
 	if err != nil {
 		return nil, err
@@ -138,8 +141,9 @@ func Open(ctx context.Context, cfg Config) (_ *Node, err error) {
 		return nil, err
 	}
 	dir := &directory{name: n.Keys.Origin}
+	n.dir = dir
 	n.Intake, err = intake.New(ctx, intake.Config{Store: n.Store, Desks: n.Desks, Directory: dir, Keys: n.Keys, Blobs: n.Blobs,
-		Signer: n.Keys.Signer, Verifier: n.Keys.Verifier, Origin: n.Keys.Origin, Now: cfg.Now, Region: cfg.Region, Log: cfg.Log})
+		Signer: n.Keys.Signer, Verifier: n.Keys.Verifier, Origin: n.Keys.Origin, Now: cfg.Now, Region: cfg.Region, Log: cfg.Log, Moved: n.moved})
 	if err != nil {
 		return nil, err
 	}
@@ -150,27 +154,33 @@ func Open(ctx context.Context, cfg Config) (_ *Node, err error) {
 		return nil, err
 	}
 	dir.Service = n.Accounts
-	if err := n.openExchange(ctx, dir); err != nil {
-		return nil, err
-	}
 	n.Records = query.New(n.Store, n.Desks, dir, n.looked, cfg.Now, secret)
 	n.Feed = feed.New(n.Store, n.Desks, n.Records, n.Intake, cfg.Now, cfg.Log)
-	n.react = react.New(n.Store, n.Desks, n.Records, n.Intake, cfg.Now, cfg.Log)
-	return n, nil
+	if isShared {
+		if n.processes, err = openProcesses(ctx, n, shared); err != nil {
+			return nil, err
+		}
+	}
+	if isShared {
+		all, err := shared.Processes(ctx)
+		if err != nil || len(all) > 0 {
+			return n, err // they look after it
+		}
+	}
+	n.onDuty.Store(true)
+	return n, n.newDuty(ctx)
 }
 
-// OpenReadOnly opens a data folder to verify it or take proofs from it, also
-// while a node runs on it. Intake, Records, Accounts and Feed are nil.
-func OpenReadOnly(ctx context.Context, data string) (_ *Node, err error) {
+// OpenReadOnly opens a data folder, and the store that spec names as Config.Store
+// does, to verify it or take proofs from it, also while a node runs on it. Intake, Records, Accounts and Feed are nil.
+func OpenReadOnly(ctx context.Context, data, spec string) (_ *Node, err error) {
 	n := &Node{cfg: Config{Data: data}, now: time.Now, log: slog.New(slog.DiscardHandler)}
 	if n.Desks, err = desk.NewSet(desks.All()...); err != nil {
 		return nil, err
 	}
-	db, err := sqlite.OpenReadOnly(ctx, filepath.Join(data, dbFile))
-	if err != nil {
+	if n.Store, err = openStore(ctx, spec, data, true); err != nil {
 		return nil, err
 	}
-	n.Store = db
 	defer func() {
 		if err != nil {
 			n.Close()
@@ -184,7 +194,8 @@ func OpenReadOnly(ctx context.Context, data string) (_ *Node, err error) {
 }
 
 func (n *Node) openAccounts(ctx context.Context) (err error) {
-	ac := account.Config{Store: n.Store, Ledger: accountLedger{n}, Now: n.now, Log: n.log, Title: n.cfg.Title, OIDC: n.cfg.OIDC, Hash: n.cfg.Hash,
+	_, shared := n.Store.(store.Shared)
+	ac := account.Config{Store: n.Store, Shared: shared, Ledger: accountLedger{n}, Now: n.now, Log: n.log, Title: n.cfg.Title, OIDC: n.cfg.OIDC, Hash: n.cfg.Hash,
 		Key: func(_ context.Context, agency string) (ed25519.PublicKey, error) { return n.Keys.Make(agency) }}
 	if u, err := url.Parse(n.cfg.URL); err == nil && u.Host != "" {
 		ac.Origins, ac.URL = []string{u.Scheme + "://" + u.Host}, u.Scheme+"://"+u.Host
@@ -223,6 +234,9 @@ func (n *Node) looked(ctx context.Context, looks []query.Look) error {
 // Close finishes what was begun and closes the store.
 func (n *Node) Close() error {
 	var errs []error
+	if n.processes != nil {
+		n.processes.close()
+	}
 	if n.Accounts != nil {
 		errs = append(errs, n.Accounts.Flush(context.Background()))
 	}
@@ -235,13 +249,22 @@ func (n *Node) Close() error {
 	return errors.Join(errs...)
 }
 
-// Services runs what works in the background until ctx ends: feed, reactions,
-// the accounts' housekeeping, the sweep of attachments, the exchange with others.
+// Services runs what works in the background until ctx ends: feed, the accounts'
+// housekeeping, and what runs once only, while it is on duty.
 func (n *Node) Services(ctx context.Context) error {
+	work := []func(context.Context) error{n.Feed.Run, n.Accounts.Run, n.runDuty}
+	if n.processes != nil {
+		work = append(work, n.processes.run)
+	}
+	return together(ctx, work...)
+}
+
+// together runs functions until ctx ends or one fails. What the end cuts off is no fault.
+func together(ctx context.Context, work ...func(context.Context) error) error {
 	g, ctx := errgroup.WithContext(ctx)
-	for _, run := range []func(context.Context) error{n.Feed.Run, n.react.Run, n.Accounts.Run, n.sweep, n.Trust.Run, n.Exchange.Run, n.catchUp, n.Questions.Run} {
+	for _, run := range work {
 		g.Go(func() error {
-			if err := run(ctx); ctx.Err() == nil { // what the end cut off is no fault
+			if err := run(ctx); ctx.Err() == nil {
 				return err
 			}
 			return nil
@@ -269,9 +292,15 @@ func (n *Node) sweep(ctx context.Context) error {
 // finishes the requests under way.
 func (n *Node) Serve(ctx context.Context, l net.Listener) error {
 	w := n.server()
+	handler := w.Handler()
+	if n.processes != nil {
+		n.onDuty.Store(false) // until it is our turn
+		n.processes.at(n.address(l))
+		handler = n.processes.front(handler)
+	}
 	// A request is read within ReadTimeout; streams, exports and uploads give
 	// themselves more, each as it needs.
-	srv := &http.Server{Handler: w.Handler(), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 5 * time.Minute, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(n.log.Handler(), slog.LevelDebug)}
+	srv := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 5 * time.Minute, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(n.log.Handler(), slog.LevelDebug)}
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return n.Services(ctx) })
 	g.Go(func() error {
@@ -291,6 +320,23 @@ func (n *Node) Serve(ctx context.Context, l net.Listener) error {
 		return nil
 	})
 	return g.Wait()
+}
+
+// address is where the other processes of this node reach this one.
+func (n *Node) address(l net.Listener) string {
+	if n.cfg.Address != "" {
+		return n.cfg.Address
+	}
+	host, port, err := net.SplitHostPort(l.Addr().String())
+	if err != nil {
+		return ""
+	}
+	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
+		if name, err := os.Hostname(); err == nil {
+			host = name
+		}
+	}
+	return net.JoinHostPort(host, port)
 }
 
 // regionName names the default region; another one has no name.

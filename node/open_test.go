@@ -114,7 +114,7 @@ func TestDamagedDatabaseIsRefusedNotPanickedAt(t *testing.T) {
 				t.Fatal(err)
 			}
 			refused(t, data, record.Corrupt)
-			if n, err := node.OpenReadOnly(t.Context(), data); err == nil {
+			if n, err := node.OpenReadOnly(t.Context(), data, ""); err == nil {
 				n.Close()
 			} else if record.CodeOf(err) != record.Corrupt {
 				t.Error("read only: ", err)
@@ -126,7 +126,7 @@ func TestDamagedDatabaseIsRefusedNotPanickedAt(t *testing.T) {
 func TestRestoreBeginsANewIncarnation(t *testing.T) {
 	data := made(t)
 	var copied bytes.Buffer
-	if err := node.Backup(t.Context(), data, &copied, "", time.Now()); err != nil {
+	if err := node.Backup(t.Context(), data, "", &copied, "", time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	life := func(data string) string {

@@ -106,13 +106,13 @@ type Stick []byte
 // Export writes what waits for another node.
 func (n *Node) Export(to *Node) (Stick, error) {
 	var b bytes.Buffer
-	_, _, err := n.Exchange.Export(n.r.t.Context(), to.Keys.Origin, &b)
+	_, _, err := n.Exchange().Export(n.r.t.Context(), to.Keys.Origin, &b)
 	return b.Bytes(), err
 }
 
 // Import takes a stick, and says what it has refused.
 func (n *Node) Import(s Stick) error {
-	told, err := n.Exchange.Import(n.r.t.Context(), bytes.NewReader(s), nil)
+	told, err := n.Exchange().Import(n.r.t.Context(), bytes.NewReader(s), nil)
 	if err == nil && len(told.Problems) > 0 {
 		err = fmt.Errorf("%s", told.Problems)
 	}

@@ -364,7 +364,7 @@ func (w *world) wrong() string {
 		}
 		for _, o := range w.r.Nodes {
 			if n != o && n.State(o) != store.NodeActive {
-				return fmt.Sprintf("%s: %s is %s", n.Name, o.Name, n.Trust.Node(o.Keys.Origin).Why)
+				return fmt.Sprintf("%s: %s is %s", n.Name, o.Name, n.Trust().Node(o.Keys.Origin).Why)
 			}
 			for _, c := range n.Alarms(o) {
 				if !slices.Contains([]string{"restored", "refused", "not-taken", "ahead"}, c) {
@@ -401,7 +401,7 @@ func (w *world) members() string {
 	if w.forgot[hub] || !hub.Up() { // what nobody else has got is lost
 		return ""
 	}
-	for _, m := range hub.Trust.Directory().Members {
+	for _, m := range hub.Trust().Directory().Members {
 		for a, is := range m.Communities {
 			want := map[string]time.Time{}
 			for _, x := range w.member[a] {
@@ -417,7 +417,7 @@ func (w *world) members() string {
 
 // memberOf is since when an agency is in a community, by the directory of a node.
 func memberOf(n *Node, agency, community string) (since time.Time, ok bool) {
-	for _, m := range n.Trust.Directory().Members {
+	for _, m := range n.Trust().Directory().Members {
 		if in, there := m.Communities[agency]; there {
 			since, ok = in[community]
 		}
@@ -464,7 +464,7 @@ func (w *world) judge(s *saga, p *Node, traces []string) string {
 		}
 		return ""
 	}
-	if s.owner.Trust.Directory().Serial != p.Trust.Directory().Serial {
+	if s.owner.Trust().Directory().Serial != p.Trust().Directory().Serial {
 		return "" // one of them does not know yet who is where
 	}
 	if own.Version < s.peak { // the owner lost a version that the node may have seen, or have been told to give back

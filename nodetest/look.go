@@ -55,7 +55,7 @@ func (n *Node) search(word string) (places []string) {
 // Holder is what the node knows of a record of its own at another node.
 func (n *Node) Holder(id record.ID, at *Node) peer.Holder {
 	n.r.t.Helper()
-	hs, err := n.Exchange.Holders(n.r.t.Context(), id)
+	hs, err := n.Exchange().Holders(n.r.t.Context(), id)
 	n.r.must(err)
 	if i := slices.IndexFunc(hs, func(h peer.Holder) bool { return h.Node == at.Keys.Origin }); i >= 0 {
 		return hs[i]
@@ -66,7 +66,7 @@ func (n *Node) Holder(id record.ID, at *Node) peer.Holder {
 // Alarms returns the codes of the alarms about another node, newest first.
 func (n *Node) Alarms(about *Node) (codes []string) {
 	n.r.t.Helper()
-	as, err := n.Exchange.Alarms(n.r.t.Context(), 1000)
+	as, err := n.Exchange().Alarms(n.r.t.Context(), 1000)
 	n.r.must(err)
 	for _, a := range as {
 		if a.Node == about.Keys.Origin {
@@ -78,7 +78,7 @@ func (n *Node) Alarms(about *Node) (codes []string) {
 
 // State is how far a node trusts another one.
 func (n *Node) State(other *Node) store.NodeState {
-	if o := n.Trust.Node(other.Keys.Origin); o != nil {
+	if o := n.Trust().Node(other.Keys.Origin); o != nil {
 		return o.State
 	}
 	return ""

@@ -125,8 +125,8 @@ func (n *Node) byHand(o *Node) {
 	if n.life == nil || o.life == nil && o.Node == nil || o.Node == nil {
 		return
 	}
-	if n.Trust.Node(o.Keys.Origin) != nil {
-		n.r.must(n.Exchange.CutLink(o.Keys.Origin, n.r.isCut(n, o)))
+	if n.Trust().Node(o.Keys.Origin) != nil {
+		n.r.must(n.Exchange().CutLink(o.Keys.Origin, n.r.isCut(n, o)))
 	}
 }
 
@@ -239,7 +239,7 @@ type Backup []byte
 func (n *Node) Backup() Backup {
 	n.r.t.Helper()
 	var b bytes.Buffer
-	n.r.must(node.Backup(n.r.t.Context(), n.data, &b, "", n.Now()))
+	n.r.must(node.Backup(n.r.t.Context(), n.data, "", &b, "", n.Now()))
 	return b.Bytes()
 }
 

@@ -131,7 +131,7 @@ func (r *Region) Move(d time.Duration) {
 func (r *Region) Found(in map[string][]string) {
 	r.t.Helper()
 	ctx, hub := r.t.Context(), r.Nodes[0]
-	r.must(hub.Trust.Found(ctx, account.Node, "hispaniola"))
+	r.must(hub.Trust().Found(ctx, account.Node, "hispaniola"))
 	for _, a := range hub.Agencies {
 		r.Member(a, always(in[a])...)
 	}
@@ -156,7 +156,7 @@ func (r *Region) Befriend(inviter, joiner *Node, in map[string][]string) {
 			for _, c := range in[a] {
 				communities[c] = time.Time{}
 			}
-			r.must(p[0].Trust.SetMembership(r.t.Context(), account.Node, a, communities))
+			r.must(p[0].Trust().SetMembership(r.t.Context(), account.Node, a, communities))
 		}
 	}
 }
@@ -164,15 +164,15 @@ func (r *Region) Befriend(inviter, joiner *Node, in map[string][]string) {
 func (r *Region) invite(inviter, joiner *Node, region bool, in map[string][]string) {
 	r.t.Helper()
 	ctx := r.t.Context()
-	code, err := inviter.Trust.Invite(ctx, account.Node, region, inviter.URL(), time.Hour)
+	code, err := inviter.Trust().Invite(ctx, account.Node, region, inviter.URL(), time.Hour)
 	r.must(err)
-	_, err = joiner.Trust.Join(ctx, account.Node, code)
+	_, err = joiner.Trust().Join(ctx, account.Node, code)
 	r.must(err)
-	self, communities := joiner.Trust.Self(), map[string][]string{}
+	self, communities := joiner.Trust().Self(), map[string][]string{}
 	for _, a := range joiner.Agencies {
 		communities[a] = in[a]
 	}
-	r.must(inviter.Trust.Approve(ctx, account.Node, self.Name, trust.Spoken(self.Sign), communities, time.Time{}))
+	r.must(inviter.Trust().Approve(ctx, account.Node, self.Name, trust.Spoken(self.Sign), communities, time.Time{}))
 }
 
 // Membership is a community and since when somebody is in it.
@@ -195,7 +195,7 @@ func (r *Region) Member(agency string, in ...Membership) {
 	for _, m := range in {
 		communities[m.Community] = m.Since
 	}
-	r.must(r.Nodes[0].Trust.SetMembership(r.t.Context(), account.Node, agency, communities))
+	r.must(r.Nodes[0].Trust().SetMembership(r.t.Context(), account.Node, agency, communities))
 }
 
 // Wire is the link over which one node dials another: to slow it, or to lose

@@ -114,7 +114,7 @@ func cosign(t *testing.T, r *Region, by, whose *Node) {
 	r.Cut(hub, whose) // a node shows it to whom it meets anew
 	r.Mend(hub, whose)
 	r.Until("the ledger is co-signed", func() bool {
-		all, err := by.Exchange.Status(t.Context())
+		all, err := by.Exchange().Status(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}

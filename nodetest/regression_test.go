@@ -157,7 +157,7 @@ func TestAPushThatDeliveredNothingIsNotReportedAsSuccess(t *testing.T) {
 	if h := a.Holder(rec.ID, b); h.State != peer.Sent {
 		t.Errorf("nobody has acknowledged it, and the owner sees %+v", h)
 	}
-	if ok, err := a.Exchange.Settled(t.Context(), a.Trust.NodeOf("do.911")); ok || err != nil {
+	if ok, err := a.Exchange().Settled(t.Context(), a.Trust().NodeOf("do.911")); ok || err != nil {
 		t.Error("it counts as done", err)
 	}
 	r.Wire(b, hub).Silence() // it connects to nothing that answers
@@ -214,7 +214,7 @@ func TestRevokedNodeGetsNothingMore(t *testing.T) {
 	r.Settle()
 	r.Cut(hub, b)
 	waiting := a.Create("tody", To("do.911"))
-	if err := hub.Trust.Revoke(t.Context(), account.Node, b.Keys.Origin, "stolen"); err != nil {
+	if err := hub.Trust().Revoke(t.Context(), account.Node, b.Keys.Origin, "stolen"); err != nil {
 		t.Fatal(err)
 	}
 	r.Until("the other has heard of it", func() bool { return a.State(b) == store.NodeRevoked })
@@ -225,7 +225,7 @@ func TestRevokedNodeGetsNothingMore(t *testing.T) {
 	}
 	r.Settle()
 	r.Until("it is told", func() bool {
-		all, err := b.Exchange.Status(t.Context())
+		all, err := b.Exchange().Status(t.Context())
 		return err == nil && slices.ContainsFunc(all, func(s peer.Status) bool { return strings.Contains(s.Error, "revoked") })
 	})
 	mustHold(t, "revoked", b, waiting, 0)
@@ -422,7 +422,7 @@ func TestLedgerRolledBackWithoutAWordIsStoppedUntilResumed(t *testing.T) {
 		t.Errorf("something is sealed to a refused node: %v", err)
 	}
 	mustHold(t, "refused", b, rec, 0)
-	if err := hub.Trust.Resume(t.Context(), account.Node, b.Keys.Origin); err != nil {
+	if err := hub.Trust().Resume(t.Context(), account.Node, b.Keys.Origin); err != nil {
 		t.Fatal(err)
 	}
 	r.Until("it goes on when an administrator says so", func() bool { return b.Holds(rec.ID) == 1 })
@@ -432,7 +432,7 @@ func TestLedgerRolledBackWithoutAWordIsStoppedUntilResumed(t *testing.T) {
 	r.Settle()
 	mustHold(t, "after it was declared", hub, mine, 1)
 	if s := hub.State(b); s != store.NodeActive {
-		t.Errorf("the node is %s: %s", s, hub.Trust.Node(b.Keys.Origin).Why)
+		t.Errorf("the node is %s: %s", s, hub.Trust().Node(b.Keys.Origin).Why)
 	}
 }
 

@@ -52,7 +52,7 @@ func (r *Region) Unsettled() string {
 			if a == b || !r.Reachable(a, b) {
 				continue
 			}
-			ok, err := a.Exchange.Settled(r.t.Context(), b.Keys.Origin)
+			ok, err := a.Exchange().Settled(r.t.Context(), b.Keys.Origin)
 			if err != nil {
 				return err.Error()
 			}
@@ -83,7 +83,7 @@ func (r *Region) links() (text string) {
 		if !n.Up() {
 			continue
 		}
-		all, err := n.Exchange.Status(r.t.Context())
+		all, err := n.Exchange().Status(r.t.Context())
 		if err != nil {
 			return err.Error()
 		}
@@ -100,9 +100,9 @@ func (r *Region) sameDirectory(n *Node) string {
 	if n == hub || n.cloned || !r.joined(n, hub) || !active(hub, n) {
 		return ""
 	}
-	want, have := hub.Trust.Directory(), n.Trust.Directory()
+	want, have := hub.Trust().Directory(), n.Trust().Directory()
 	switch {
-	case want == nil || n.Trust.Node(hub.Keys.Origin) == nil || n.Trust.Node(hub.Keys.Origin).State != store.NodeActive:
+	case want == nil || n.Trust().Node(hub.Keys.Origin) == nil || n.Trust().Node(hub.Keys.Origin).State != store.NodeActive:
 		return ""
 	case have == nil:
 		return n.Name + " has no directory"
@@ -129,6 +129,6 @@ func (r *Region) Reachable(a, b *Node) bool {
 }
 
 func active(a, b *Node) bool {
-	n := a.Trust.Node(b.Keys.Origin)
+	n := a.Trust().Node(b.Keys.Origin)
 	return n != nil && n.State == store.NodeActive
 }

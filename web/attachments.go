@@ -89,6 +89,9 @@ func (s *Server) attachment(w http.ResponseWriter, r *http.Request, k *desk.Kind
 		return record.Fields{{Path: "size", Code: "enum", Message: "must be thumb"}}.Err(k.Name + ".attachment")
 	}
 	if record.CodeOf(err) == record.NotFound && content == nil && r.URL.Query().Get("size") == "" {
+		if s.elsewhere() {
+			return s.forward(w, r)
+		}
 		return s.fetching(r.Context(), it.Record, hash, err)
 	}
 	if err != nil {
@@ -110,10 +113,11 @@ func (s *Server) attachment(w http.ResponseWriter, r *http.Request, k *desk.Kind
 // fetching has an attachment of a foreign record fetched from its owner's node,
 // now that somebody wants it, and says how far it has come.
 func (s *Server) fetching(ctx context.Context, rec *record.Record, hash string, missing error) error {
-	if s.cfg.Exchange == nil {
+	x := s.exchange()
+	if x == nil {
 		return missing
 	}
-	f, err := s.cfg.Exchange.Want(ctx, rec, hash)
+	f, err := x.Want(ctx, rec, hash)
 	if record.CodeOf(err) == record.NotFound {
 		return missing
 	}

@@ -93,10 +93,11 @@ func (s *Server) registerAudit() {
 		if err := s.overseer(ctx); err != nil {
 			return nil, s.fail(err)
 		}
-		if s.cfg.Exchange == nil {
+		x := s.exchange()
+		if x == nil {
 			return &struct{ Body map[string]string }{map[string]string{}}, nil
 		}
-		notes, err := s.cfg.Exchange.Cosigned(ctx)
+		notes, err := x.Cosigned(ctx)
 		if notes == nil {
 			notes = map[string]string{}
 		}

@@ -248,6 +248,7 @@ func (st *stream) follow(ctx context.Context, c *call, reader *policy.Reader, su
 				return nil, nil
 			}
 		case <-check.C:
+			dots.renew()
 			if next := st.s.again(ctx, c); next == nil {
 				return nil, nil
 			} else if !sameReader(reader, next) {

@@ -27,6 +27,9 @@ func (s *Server) front(w http.ResponseWriter, r *http.Request) {
 	c.r = r
 	defer s.finish(c, r, start)
 	s.protect(w.Header())
+	if s.passedOn(c, r) {
+		return
+	}
 	if strings.HasPrefix(r.URL.Path, peerRoot) { // other nodes are known by their keys
 		r.Pattern = peerRoot
 		s.peerRequest(c, r)
@@ -35,6 +38,12 @@ func (s *Server) front(w http.ResponseWriter, r *http.Request) {
 	if err := s.held(r); err != nil {
 		s.writeError(c, r, err)
 		return
+	}
+	if s.cfg.Processes != nil && strings.HasPrefix(r.URL.Path, "/api/") {
+		if err := s.cfg.Processes.Fresh(r.Context()); err != nil {
+			s.writeError(c, r, err)
+			return
+		}
 	}
 	if err := s.identity(c, r); err != nil {
 		s.writeError(c, r, err)
@@ -282,7 +291,7 @@ func (s *Server) address(r *http.Request) string {
 	if err != nil {
 		host = r.RemoteAddr
 	}
-	if s.cfg.TrustProxy {
+	if s.cfg.TrustProxy || s.cfg.Processes != nil && s.cfg.Processes.Sibling(r) {
 		all := strings.Split(r.Header.Get("X-Forwarded-For"), ",")
 		if last := strings.TrimSpace(all[len(all)-1]); net.ParseIP(last) != nil {
 			return last

@@ -17,6 +17,7 @@ import (
 
 	"konbit/desk"
 	"konbit/record"
+	"konbit/store"
 )
 
 // metrics are what the node counts about its requests and itself.
@@ -60,7 +61,9 @@ type Status struct {
 	Saved  bool          `json:"saved"`
 	Ledger *LedgerStatus `json:"ledger,omitempty" doc:"For auditors and administrators"`
 	People int           `json:"people,omitempty" doc:"For administrators"`
-	Peers  []string      `json:"peers"`
+
+	Processes []store.Process `json:"processes,omitempty" doc:"Of this node, where it runs as several, the one on duty first: for administrators"`
+	Peers     []string        `json:"peers"`
 }
 
 // LedgerStatus is the ledger's size and root.
@@ -166,6 +169,11 @@ func (s *Server) status(w http.ResponseWriter, r *http.Request) error {
 	}
 	if runs {
 		v.People = len(s.cfg.Accounts.Directory().People)
+		if s.cfg.Processes != nil {
+			if v.Processes, err = s.cfg.Processes.List(r.Context()); err != nil {
+				return err
+			}
+		}
 	}
 	return writeJSON(w, http.StatusOK, v)
 }

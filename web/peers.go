@@ -25,9 +25,8 @@ import (
 // Exchange is what the console shows and does of the exchange with other nodes;
 // peer.Exchange has it.
 type Exchange interface {
+	Links
 	Handler() http.Handler
-	Status(ctx context.Context) ([]peer.Status, error)
-	StatusChanged() <-chan struct{}
 	Alarms(ctx context.Context, limit int) ([]peer.Alarm, error)
 	Holders(ctx context.Context, id record.ID) ([]peer.Holder, error)
 	CutLink(node string, cut bool) error
@@ -36,6 +35,12 @@ type Exchange interface {
 	Holding() <-chan struct{}
 	Cosigned(ctx context.Context) (map[string]string, error)
 	Want(ctx context.Context, rec *record.Record, hash string) (peer.Fetching, error)
+}
+
+// Links tells how the links to other nodes are.
+type Links interface {
+	Status(ctx context.Context) ([]peer.Status, error)
+	StatusChanged() <-chan struct{} // closed at the next change
 }
 
 // SelfView is this node as others know it.
@@ -133,25 +138,25 @@ func (s *Server) registerPeers() {
 				return err
 			}
 		}
-		return s.cfg.Trust.Approve(ctx, r.Person, node, b.Fingerprint, b.Communities, b.Since)
+		return s.trust().Approve(ctx, r.Person, node, b.Fingerprint, b.Communities, b.Since)
 	})
 	post("revoke-peer", "/revoke", "Send a node nothing any more, for good", func(ctx context.Context, r *policy.Reader, node string, b *peerChange) error {
-		return s.cfg.Trust.Revoke(ctx, r.Person, node, b.Why)
+		return s.trust().Revoke(ctx, r.Person, node, b.Why)
 	})
 	post("resume-peer", "/resume", "Trust a node again whose ledger was found rolled back or forked", func(ctx context.Context, r *policy.Reader, node string, _ *peerChange) error {
-		return s.cfg.Trust.Resume(ctx, r.Person, node)
+		return s.trust().Resume(ctx, r.Person, node)
 	})
 	post("cap-peer", "/caps", "Bound what is sent to a node in some hours of the day", func(ctx context.Context, r *policy.Reader, node string, b *peerChange) error {
-		return s.cfg.Trust.SetCaps(ctx, r.Person, node, b.Caps)
+		return s.trust().SetCaps(ctx, r.Person, node, b.Caps)
 	})
 	post("route-peer", "/route", "Say where a node is dialled, or who carries for it", func(ctx context.Context, r *policy.Reader, node string, b *peerChange) error {
-		return s.cfg.Trust.SetLink(ctx, r.Person, node, b.URLs, b.Via)
+		return s.trust().SetLink(ctx, r.Person, node, b.URLs, b.Via)
 	})
 	post("cut-peer", "/link", "Cut a link, or mend it: in a trial alone", func(_ context.Context, _ *policy.Reader, node string, b *peerChange) error {
 		if !s.cfg.Node.Demo {
 			return record.Errorf(record.NotFound, "peer.link", "links are cut by hand only in a demo")
 		}
-		return s.cfg.Exchange.CutLink(node, b.Cut)
+		return s.exchange().CutLink(node, b.Cut)
 	})
 	for _, name := range s.cfg.Desks.KindNames() {
 		s.route(s.cfg.Desks.Kind(name), http.MethodGet, "/{id}/holders", "holders", "Which nodes hold a record of yours, or still have to give it back",
@@ -179,7 +184,7 @@ func (s *Server) runsNode(ctx context.Context) (*policy.Reader, error) {
 	if err != nil {
 		return nil, err
 	}
-	if s.cfg.Exchange == nil {
+	if s.exchange() == nil {
 		return nil, record.Errorf(record.Unavailable, "peer", "this node exchanges with no others")
 	}
 	if !r.Scope("admin") || !r.HoldsAnywhere(desk.Administrator) {
@@ -192,7 +197,7 @@ func (s *Server) runsNode(ctx context.Context) (*policy.Reader, error) {
 // what is released to it, so that takes an administrator of one that is. A region's founder
 // answers for the agencies of other nodes, not for those that share this one.
 func (s *Server) mayBring(r *policy.Reader, agency string, communities []string) error {
-	d, founder := s.cfg.Accounts.Directory(), s.cfg.Trust.Founder()
+	d, founder := s.cfg.Accounts.Directory(), s.trust().Founder()
 	for _, c := range communities {
 		in := slices.Clone(d.Communities[c])
 		if founder {
@@ -214,10 +219,11 @@ func (s *Server) peersView(ctx context.Context) (*PeersView, error) {
 		return nil, err
 	}
 	v := &PeersView{Peers: []peer.Status{}, Alarms: []peer.Alarm{}}
-	if s.cfg.Exchange == nil {
+	x := s.exchange()
+	if x == nil {
 		return v, nil
 	}
-	all, err := s.cfg.Exchange.Status(ctx)
+	all, err := x.Status(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -228,24 +234,24 @@ func (s *Server) peersView(ctx context.Context) (*PeersView, error) {
 		return v, nil
 	}
 	v.Peers = append(v.Peers, all...)
-	if v.Alarms, err = s.cfg.Exchange.Alarms(ctx, 100); err != nil {
+	if v.Alarms, err = x.Alarms(ctx, 100); err != nil {
 		return nil, err
 	}
 	if v.Alarms == nil {
 		v.Alarms = []peer.Alarm{}
 	}
-	self := s.cfg.Trust.Self()
+	self := s.trust().Self()
 	v.Self = &SelfView{Name: self.Name, Short: trust.Short(self.Name), Title: self.Title, Fingerprint: trust.Spoken(self.Sign), URLs: some(self.URLs), Agencies: some(self.Agencies)}
 	v.Region = s.regionView()
 	return v, nil
 }
 
 func (s *Server) regionView() *RegionView {
-	d := s.cfg.Trust.Directory()
+	d := s.trust().Directory()
 	if d == nil {
 		return nil
 	}
-	return &RegionView{Name: d.Region, Fingerprint: trust.Spoken(d.Key), Serial: d.Serial, Founder: s.cfg.Trust.Founder(), Hub: trust.Short(d.Hub)}
+	return &RegionView{Name: d.Region, Fingerprint: trust.Spoken(d.Key), Serial: d.Serial, Founder: s.trust().Founder(), Hub: trust.Short(d.Hub)}
 }
 
 // dot is what everybody who is signed in may know of a node: whether it can be
@@ -253,7 +259,7 @@ func (s *Server) regionView() *RegionView {
 // node: it is for who looks after it, and for a node of one agency.
 func (s *Server) dot(r *policy.Reader, p peer.Status) peer.Status {
 	d := peer.Status{Name: p.Name, Short: p.Short, Title: p.Title, Agencies: p.Agencies, State: p.State, Since: p.Since, Contact: p.Contact, CutByHand: p.CutByHand}
-	if oversees(r) || len(s.cfg.Trust.Self().Agencies) == 1 {
+	if oversees(r) || s.cfg.Accounts.Directory().Serves() == 1 {
 		d.Waiting, d.Seconds = p.Waiting, p.Seconds
 	}
 	return d
@@ -264,7 +270,7 @@ func (s *Server) changePeer(ctx context.Context, name string, do func(*policy.Re
 	if err != nil {
 		return nil, s.fail(err)
 	}
-	n := s.cfg.Trust.Node(name)
+	n := s.trust().Node(name)
 	if n == nil {
 		return nil, s.fail(record.Errorf(record.NotFound, "peer", "there is no node %.60q", name))
 	}
@@ -275,7 +281,7 @@ func (s *Server) changePeer(ctx context.Context, name string, do func(*policy.Re
 }
 
 func (s *Server) peerNow(ctx context.Context, node string) (*peerAnswer, error) {
-	all, err := s.cfg.Exchange.Status(ctx)
+	all, err := s.exchange().Status(ctx)
 	if err != nil {
 		return nil, s.fail(err)
 	}
@@ -311,7 +317,7 @@ func (s *Server) registerJoining() {
 		if err != nil {
 			return nil, s.fail(err)
 		}
-		n, err := s.cfg.Trust.Join(ctx, r.Person, in.Body.Code)
+		n, err := s.trust().Join(ctx, r.Person, in.Body.Code)
 		if err != nil {
 			return nil, s.fail(err)
 		}
@@ -322,12 +328,12 @@ func (s *Server) registerJoining() {
 		if _, err := s.runsNode(r.Context()); err != nil {
 			return err
 		}
-		b, err := s.cfg.Trust.SelfCard(r.Context())
+		b, err := s.trust().SelfCard(r.Context())
 		if err != nil {
 			return err
 		}
 		w.Header()["Content-Type"] = jsonType
-		w.Header().Set("Content-Disposition", `attachment; filename="konbit-card-`+trust.Short(s.cfg.Trust.Self().Name)+`.json"`)
+		w.Header().Set("Content-Disposition", `attachment; filename="konbit-card-`+trust.Short(s.trust().Self().Name)+`.json"`)
 		return write(w, b)
 	})
 	huma.Register(s.api, op("add-card", http.MethodPost, peersAt+"/card", "Take the card of another node; it waits for approval", peersTag), func(ctx context.Context, in *struct {
@@ -339,7 +345,7 @@ func (s *Server) registerJoining() {
 		if err != nil {
 			return nil, s.fail(err)
 		}
-		n, err := s.cfg.Trust.AddCard(ctx, r.Person, []byte(in.Body.Card))
+		n, err := s.trust().AddCard(ctx, r.Person, []byte(in.Body.Card))
 		if err != nil {
 			return nil, s.fail(err)
 		}
@@ -356,7 +362,7 @@ func (s *Server) registerJoining() {
 			err = record.Errorf(record.Denied, "peer.rotate", "the key of %.80s is replaced by an administrator of its own", in.Body.What)
 		}
 		if err == nil {
-			err = s.cfg.Trust.Rotate(ctx, r.Person, in.Body.What, in.Body.Compromised)
+			err = s.trust().Rotate(ctx, r.Person, in.Body.What, in.Body.Compromised)
 		}
 		if err != nil {
 			return nil, s.fail(err)
@@ -371,18 +377,18 @@ func (s *Server) registerJoining() {
 
 func (s *Server) invite(ctx context.Context, r *policy.Reader, region bool, url string, life time.Duration) (v InvitationView, err error) {
 	if url == "" {
-		if us := s.cfg.Trust.Self().URLs; len(us) > 0 {
+		if us := s.trust().Self().URLs; len(us) > 0 {
 			url = us[0]
 		}
 	}
-	if v.Code, err = s.cfg.Trust.Invite(ctx, r.Person, region, url, life); err != nil {
+	if v.Code, err = s.trust().Invite(ctx, r.Person, region, url, life); err != nil {
 		return v, err
 	}
 	i, err := trust.ParseCode(v.Code)
 	if err != nil {
 		return v, err
 	}
-	v.URL, v.Expires, v.Fingerprint = i.URL, i.Expires, trust.Spoken(s.cfg.Trust.Self().Sign)
+	v.URL, v.Expires, v.Fingerprint = i.URL, i.Expires, trust.Spoken(s.trust().Self().Sign)
 	v.QR, err = trust.QR(v.Code)
 	return v, err
 }
@@ -395,7 +401,7 @@ func (s *Server) registerRegion() {
 	}) (*struct{ Body *RegionView }, error) {
 		r, err := s.runsNode(ctx)
 		if err == nil {
-			err = s.cfg.Trust.Found(ctx, r.Person, in.Body.Name)
+			err = s.trust().Found(ctx, r.Person, in.Body.Name)
 		}
 		if err != nil {
 			return nil, s.fail(err)
@@ -407,7 +413,7 @@ func (s *Server) registerRegion() {
 		if err != nil {
 			return nil, s.fail(err)
 		}
-		if s.cfg.Exchange == nil || !oversees(r) {
+		if s.exchange() == nil || !oversees(r) {
 			return nil, s.fail(record.Errorf(record.Denied, "peer.directory", "only an auditor or an administrator may do this"))
 		}
 		v, err := s.directoryView()
@@ -430,7 +436,7 @@ func (s *Server) registerRegion() {
 					since[c] = t.UTC()
 				}
 			}
-			err = s.cfg.Trust.SetMembership(ctx, r.Person, in.Body.Agency, since)
+			err = s.trust().SetMembership(ctx, r.Person, in.Body.Agency, since)
 		}
 		if err != nil {
 			return nil, s.fail(err)
@@ -442,7 +448,7 @@ func (s *Server) registerRegion() {
 
 func (s *Server) directoryView() (DirectoryView, error) {
 	v := DirectoryView{Members: []MemberView{}}
-	d := s.cfg.Trust.Directory()
+	d := s.trust().Directory()
 	if d == nil {
 		return v, nil
 	}
@@ -486,7 +492,7 @@ func (s *Server) exportBundle(w http.ResponseWriter, r *http.Request) error {
 	if _, err := s.runsNode(r.Context()); err != nil {
 		return err
 	}
-	n := s.cfg.Trust.Node(r.PathValue("node"))
+	n := s.trust().Node(r.PathValue("node"))
 	if n == nil {
 		return record.Errorf(record.NotFound, "peer", "there is no such node")
 	}
@@ -496,7 +502,7 @@ func (s *Server) exportBundle(w http.ResponseWriter, r *http.Request) error {
 		h.Set("Content-Type", "application/octet-stream")
 		h.Set("Content-Disposition", `attachment; filename="konbit-to-`+trust.Short(n.Name)+"-"+s.cfg.Now().UTC().Format("20060102-1504")+`.bundle"`)
 	}}
-	bundles, _, err := s.cfg.Exchange.Export(r.Context(), n.Name, out)
+	bundles, _, err := s.exchange().Export(r.Context(), n.Name, out)
 	if err == nil && bundles == 0 {
 		return record.Errorf(record.Stale, "bundle.export", "nothing waits for %s", n.Title)
 	}
@@ -508,7 +514,7 @@ func (s *Server) importBundle(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	http.NewResponseController(w).SetReadDeadline(time.Now().Add(30 * time.Minute))
-	told, err := s.cfg.Exchange.Import(r.Context(), http.MaxBytesReader(nil, r.Body, maxStick), func(int64) {})
+	told, err := s.exchange().Import(r.Context(), http.MaxBytesReader(nil, r.Body, maxStick), func(int64) {})
 	if err != nil {
 		return err
 	}
@@ -527,8 +533,9 @@ func (s *Server) holders(w http.ResponseWriter, r *http.Request, k *desk.Kind) e
 		return err
 	}
 	v := HoldersView{Holders: []peer.Holder{}}
-	if s.cfg.Exchange != nil && rec.Record.Owner == reader.Agency {
-		hs, err := s.cfg.Exchange.Holders(r.Context(), id)
+	x := s.exchange()
+	if x != nil && rec.Record.Owner == reader.Agency {
+		hs, err := x.Holders(r.Context(), id)
 		if err != nil {
 			return err
 		}
@@ -540,11 +547,12 @@ func (s *Server) holders(w http.ResponseWriter, r *http.Request, k *desk.Kind) e
 // peerRequest hands what other nodes ask to the exchange, which knows them by
 // their keys.
 func (s *Server) peerRequest(w http.ResponseWriter, r *http.Request) {
-	if s.cfg.Exchange == nil {
+	x := s.exchange()
+	if x == nil {
 		s.writeError(w, r, record.Errorf(record.NotFound, "peer", "this node exchanges with no others"))
 		return
 	}
-	s.cfg.Exchange.Handler().ServeHTTP(w, r)
+	x.Handler().ServeHTTP(w, r)
 }
 
 // maxHolding is how long a request waits while recalls that came in during an
@@ -554,26 +562,43 @@ const maxHolding = 10 * time.Second
 // held waits until nothing urgent of a long absence remains to be applied: what
 // was recalled meanwhile must be gone before anything is shown.
 func (s *Server) held(r *http.Request) error {
-	if s.cfg.Exchange == nil || !shows(r.URL.Path) {
+	if !shows(r.URL.Path) {
 		return nil
 	}
-	holding := s.cfg.Exchange.Holding()
-	select {
-	case <-holding:
+	if x := s.exchange(); x == nil || s.elsewhere() || isClosed(x.Holding()) {
 		return nil
-	default:
 	}
 	wait := time.NewTimer(maxHolding)
 	defer wait.Stop()
+	for {
+		x := s.exchange()
+		if x == nil || s.elsewhere() {
+			return nil
+		}
+		again := time.NewTimer(maxHolding / 20) // another exchange may have taken its place
+		select {
+		case <-x.Holding():
+			again.Stop()
+			return nil
+		case <-again.C:
+		case <-r.Context().Done():
+			again.Stop()
+			return errGone
+		case <-wait.C:
+			again.Stop()
+			e := record.Errorf(record.Unavailable, "peer.holding", "the node is catching up after an absence")
+			e.Hint = "try again in a few seconds"
+			return e
+		}
+	}
+}
+
+func isClosed(c <-chan struct{}) bool {
 	select {
-	case <-holding:
-		return nil
-	case <-r.Context().Done():
-		return errGone
-	case <-wait.C:
-		e := record.Errorf(record.Unavailable, "peer.holding", "the node is catching up after an absence")
-		e.Hint = "try again in a few seconds"
-		return e
+	case <-c:
+		return true
+	default:
+		return false
 	}
 }
 
@@ -589,7 +614,11 @@ func shows(path string) bool {
 
 // dots is the data of the event "peers": what the top bar shows.
 func (s *Server) dots(ctx context.Context, r *policy.Reader) ([]byte, error) {
-	all, err := s.cfg.Exchange.Status(ctx)
+	x := s.peerLinks()
+	if x == nil {
+		return nil, errNoDuty
+	}
+	all, err := x.Status(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -606,7 +635,8 @@ func (s *Server) dots(ctx context.Context, r *policy.Reader) ([]byte, error) {
 // dotWatch waits for changes of the links to other nodes, and tells of them at most once a
 // second. A nil channel never comes.
 type dotWatch struct {
-	x       Exchange
+	s       *Server
+	x       Links
 	changed <-chan struct{} // nil while a change waits to be told
 	due     <-chan time.Time
 	timer   *time.Timer
@@ -614,11 +644,18 @@ type dotWatch struct {
 }
 
 func (s *Server) watchDots() *dotWatch {
-	d := &dotWatch{x: s.cfg.Exchange}
-	if d.x != nil {
-		d.changed = d.x.StatusChanged()
-	}
+	d := &dotWatch{s: s}
+	d.renew()
 	return d
+}
+
+// renew looks at the links of whichever process is on duty now.
+func (d *dotWatch) renew() {
+	if x := d.s.peerLinks(); x != d.x {
+		if d.x = x; x != nil && d.due == nil {
+			d.changed = x.StatusChanged()
+		}
+	}
 }
 
 // wait puts the telling off until a second after the one before.
@@ -631,7 +668,9 @@ func (d *dotWatch) wait() {
 // next watches on; it is called before the state is read, so that no change is missed.
 func (d *dotWatch) next() {
 	d.told, d.due = time.Now(), nil
-	d.changed = d.x.StatusChanged()
+	if d.x = d.s.peerLinks(); d.x != nil {
+		d.changed = d.x.StatusChanged()
+	}
 }
 
 func (d *dotWatch) stop() {

@@ -64,7 +64,7 @@ func joined(t *testing.T) (a, b *house) {
 func (h *house) until(c *client, what string, ok func(*web.PeersView) bool) {
 	h.t.Helper()
 	for {
-		changed := h.node.Exchange.StatusChanged()
+		changed := h.node.Exchange().StatusChanged()
 		var v web.PeersView
 		c.do("GET", peers, nil).want(200).json(&v)
 		if ok(&v) {

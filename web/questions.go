@@ -22,7 +22,7 @@ func (s *Server) registerQuestions() {
 		if _, err := s.mayAsk(ctx); err != nil {
 			return nil, s.fail(err)
 		}
-		return &struct{ Body []desk.Asked }{some(s.cfg.Questions.Types())}, nil
+		return &struct{ Body []desk.Asked }{some(s.questions().Types())}, nil
 	})
 	huma.Register(s.api, op("ask", http.MethodPost, questionsAt, "Ask other nodes whether they hold anything about an identifier: hit or no hit. Who holds nothing does not learn what was asked", tag), func(ctx context.Context, in *struct {
 		Body struct {
@@ -36,7 +36,7 @@ func (s *Server) registerQuestions() {
 		if err != nil {
 			return nil, s.fail(err)
 		}
-		q, err := s.cfg.Questions.Ask(ctx, r, in.Body.Type, in.Body.Value, in.Body.Purpose, in.Body.Nodes)
+		q, err := s.questions().Ask(ctx, r, in.Body.Type, in.Body.Value, in.Body.Purpose, in.Body.Nodes)
 		return &struct{ Body *question.Question }{q}, s.fail(err)
 	})
 	huma.Register(s.api, op("list-questions", http.MethodGet, questionsAt, "What your agency asked, newest first", tag), func(ctx context.Context, _ *empty) (*struct{ Body []*question.Question }, error) {
@@ -44,7 +44,7 @@ func (s *Server) registerQuestions() {
 		if err != nil {
 			return nil, s.fail(err)
 		}
-		qs, err := s.cfg.Questions.Questions(ctx, r.Agency)
+		qs, err := s.questions().Questions(ctx, r.Agency)
 		return &struct{ Body []*question.Question }{some(qs)}, s.fail(err)
 	})
 	huma.Register(s.api, op("get-question", http.MethodGet, questionsAt+"/{id}", "One question, and what each node has answered so far", tag), func(ctx context.Context, in *struct {
@@ -54,7 +54,7 @@ func (s *Server) registerQuestions() {
 		if err != nil {
 			return nil, s.fail(err)
 		}
-		q, err := s.cfg.Questions.Question(ctx, r.Agency, in.ID)
+		q, err := s.questions().Question(ctx, r.Agency, in.ID)
 		return &struct{ Body *question.Question }{q}, s.fail(err)
 	})
 	huma.Register(s.api, op("request-hit", http.MethodPost, questionsAt+"/{id}/request", "Ask whoever has a hit for what he holds: makes a record of yours that he sees and answers", tag), func(ctx context.Context, in *struct {
@@ -76,7 +76,7 @@ func (s *Server) registerQuestions() {
 // requestHit makes a request for information to an agency that has a hit, of the
 // first kind that is addressed to one.
 func (s *Server) requestHit(ctx context.Context, r *policy.Reader, id, node string, body map[string]any) (*record.Record, error) {
-	q, err := s.cfg.Questions.Question(ctx, r.Agency, id)
+	q, err := s.questions().Question(ctx, r.Agency, id)
 	if err != nil {
 		return nil, err
 	}
@@ -116,7 +116,7 @@ func (s *Server) mayAsk(ctx context.Context) (*policy.Reader, error) {
 	if err != nil {
 		return nil, err
 	}
-	if s.cfg.Questions == nil {
+	if s.questions() == nil {
 		return nil, record.Errorf(record.Unavailable, "question", "this node exchanges with no others")
 	}
 	if !r.Scope("write") || !r.HoldsAnywhere(desk.Operator) {

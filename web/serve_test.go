@@ -20,6 +20,7 @@ import (
 	"konbit/node"
 	"konbit/record"
 	"konbit/store"
+	"konbit/store/postgres/pgtest"
 	"konbit/web"
 )
 
@@ -96,14 +97,14 @@ func newEmpty(t testing.TB, change ...func(*web.Config)) *house {
 	t.Helper()
 	c := &clock{t: time.Date(2026, 5, 1, 14, 0, 0, 0, time.UTC)}
 	h := &house{t: t, clock: c}
-	n, err := node.Open(t.Context(), node.Config{Data: t.TempDir(), Now: c.now, Hash: account.HashCost{Memory: 8, Passes: 1}})
+	n, err := node.Open(t.Context(), node.Config{Data: t.TempDir(), Store: pgtest.Spec(t), Now: c.now, Hash: account.HashCost{Memory: 8, Passes: 1}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	h.node = n
 	cfg := web.Config{Desks: n.Desks, Records: n.Records, Intake: n.Intake, Accounts: n.Accounts, Blobs: n.Blobs, Feed: n.Feed, UI: pages, Now: c.now,
 		Node: web.NodeInfo{Name: "Test", Version: "1"}, Verifier: n.Keys.Verifier, Log: slog.New(slog.DiscardHandler),
-		Exchange: n.Exchange, Trust: n.Trust, Questions: n.Questions}
+		Duty: func() *web.Duty { return &web.Duty{Exchange: n.Exchange(), Trust: n.Trust(), Questions: n.Questions()} }}
 	for _, f := range change {
 		f(&cfg)
 	}

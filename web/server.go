@@ -32,8 +32,6 @@ import (
 	"konbit/desk"
 	"konbit/feed"
 	"konbit/intake"
-	"konbit/peer/question"
-	"konbit/peer/trust"
 	"konbit/policy"
 	"konbit/query"
 	"konbit/record"
@@ -67,10 +65,9 @@ type Config struct {
 	// "" when there is none. Nil: not offered.
 	Replay func(ctx context.Context, progress func(done, total int64)) (fault string, err error)
 
-	// The exchange with other nodes; Exchange nil: none.
-	Exchange  Exchange
-	Trust     *trust.Service
-	Questions *question.Service
+	// Duty returns the exchange with other nodes. A nil function: there is none.
+	Duty      func() *Duty
+	Processes Processes // the other processes of this node; nil: it is the only one
 
 	Spool string // folder of its own for files that are being imported; "": among the machine's temporary files
 }
@@ -164,6 +161,10 @@ func (s *Server) As(reader *policy.Reader) http.Handler {
 		c := &call{ResponseWriter: w, id: s.requestID(), reader: reader}
 		r = r.WithContext(context.WithValue(r.Context(), callKey{}, c))
 		c.r = r
+		if s.elsewhere() && dutiful(r.URL.Path) {
+			s.writeError(c, r, errNoDuty)
+			return
+		}
 		s.mux.ServeHTTP(c, r)
 	})
 }

@@ -71,6 +71,7 @@ func configFile(r io.Reader) (kong.Resolver, error) {
 // dataFlag is where a node keeps everything, and what opens its keys.
 type dataFlag struct {
 	Data           string `help:"Data folder." default:"konbit-data" type:"path"`
+	Store          string `help:"sqlite:PATH, or postgres://user@host/database; the file konbit.db in the data folder unless said otherwise. A password belongs in PGPASSFILE or KONBIT_STORE, not here." env:"KONBIT_STORE" placeholder:"STORE"`
 	KeysPassphrase string `name:"keys-passphrase-file" help:"The keys are locked: read the passphrase from this file." type:"existingfile" placeholder:"FILE"`
 	KeysIdentity   string `name:"keys-identity" help:"The keys are locked: the age identity file that opens them." type:"existingfile" placeholder:"FILE"`
 }
@@ -91,7 +92,7 @@ func (d dataFlag) open(ctx context.Context) (*node.Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	return node.Open(ctx, node.Config{Data: d.Data, Unlock: u, Log: logger(false)})
+	return node.Open(ctx, node.Config{Data: d.Data, Store: d.Store, Unlock: u, Log: logger(false)})
 }
 
 // with does something to the data folder of a stopped node.

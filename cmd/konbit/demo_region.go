@@ -164,25 +164,25 @@ func (c *demoCmd) openRegion(ctx context.Context, hs []*house, log *slog.Logger)
 // fingerprints that people would read out to each other.
 func join(ctx context.Context, hs []*house) error {
 	hub := hs[len(hs)-1]
-	if err := hub.node.Trust.Found(ctx, account.Node, demoRegion); err != nil {
+	if err := hub.node.Trust().Found(ctx, account.Node, demoRegion); err != nil {
 		return err
 	}
 	for _, h := range hs[:len(hs)-1] {
-		code, err := hub.node.Trust.Invite(ctx, account.Node, true, hub.url, time.Hour)
+		code, err := hub.node.Trust().Invite(ctx, account.Node, true, hub.url, time.Hour)
 		if err != nil {
 			return err
 		}
-		if _, err := h.node.Trust.Join(ctx, account.Node, code); err != nil {
+		if _, err := h.node.Trust().Join(ctx, account.Node, code); err != nil {
 			return err
 		}
-		self := h.node.Trust.Self()
+		self := h.node.Trust().Self()
 		communities := map[string][]string{}
 		for _, a := range demo.Agencies() {
 			if home(hs, a.ID) == h {
 				communities[a.ID] = a.Communities
 			}
 		}
-		if err := hub.node.Trust.Approve(ctx, account.Node, self.Name, trust.Spoken(self.Sign), communities, time.Time{}); err != nil {
+		if err := hub.node.Trust().Approve(ctx, account.Node, self.Name, trust.Spoken(self.Sign), communities, time.Time{}); err != nil {
 			return err
 		}
 	}
@@ -194,7 +194,7 @@ func join(ctx context.Context, hs []*house) error {
 		for _, c := range a.Communities {
 			in[c] = time.Time{}
 		}
-		if err := hub.node.Trust.SetMembership(ctx, account.Node, a.ID, in); err != nil && record.CodeOf(err) != record.Stale {
+		if err := hub.node.Trust().SetMembership(ctx, account.Node, a.ID, in); err != nil && record.CodeOf(err) != record.Stale {
 			return err
 		}
 	}

@@ -37,7 +37,7 @@ type verifyCmd struct{ dataFlag }
 
 // Run exits 0 when everything holds, 1 with the first fault named otherwise.
 func (c *verifyCmd) Run(ctx context.Context) error {
-	n, err := node.OpenReadOnly(ctx, c.Data)
+	n, err := node.OpenReadOnly(ctx, c.Data, c.Store)
 	if err != nil {
 		return err
 	}
@@ -76,7 +76,7 @@ func (c *backupCmd) Run(ctx context.Context) (err error) {
 	}
 	defer os.Remove(part)
 	defer f.Close()
-	if err := node.Backup(ctx, c.Data, f, pass, time.Now()); err != nil {
+	if err := node.Backup(ctx, c.Data, c.Store, f, pass, time.Now()); err != nil {
 		return err
 	}
 	if err := f.Sync(); err != nil {
@@ -112,7 +112,7 @@ func (c *restoreCmd) Run(ctx context.Context) error {
 		return err
 	}
 	defer f.Close()
-	v, err := node.Restore(ctx, node.Config{Data: c.Data, Log: logger(false)}, f, pass, meter("verified"))
+	v, err := node.Restore(ctx, node.Config{Data: c.Data, Store: c.Store, Log: logger(false)}, f, pass, meter("verified"))
 	if err != nil {
 		return err
 	}
@@ -131,7 +131,7 @@ type proofTakeCmd struct {
 }
 
 func (c *proofTakeCmd) Run(ctx context.Context) error {
-	n, err := node.OpenReadOnly(ctx, c.Data)
+	n, err := node.OpenReadOnly(ctx, c.Data, c.Store)
 	if err != nil {
 		return err
 	}

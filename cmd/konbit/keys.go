@@ -50,7 +50,7 @@ func (c *keysLockCmd) Run(ctx context.Context) error {
 	if want.Passphrase, err = secret(c.Passphrase); err != nil {
 		return err
 	}
-	if err := node.LockKeys(ctx, c.Data, have, want); err != nil {
+	if err := node.LockKeys(ctx, c.Data, c.Store, have, want); err != nil {
 		return err
 	}
 	fmt.Println("locked; without what opens them the node does not start, and nobody can help")
@@ -64,7 +64,7 @@ func (c *keysUnlockCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := node.LockKeys(ctx, c.Data, have, node.Unlock{}); err != nil {
+	if err := node.LockKeys(ctx, c.Data, c.Store, have, node.Unlock{}); err != nil {
 		return err
 	}
 	fmt.Println("the key files are plain now")

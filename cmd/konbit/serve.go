@@ -62,6 +62,14 @@ type serveCmd struct {
 	Name       string   `help:"What the console calls this node." default:"Konbit"`
 	PeerURL    []string `name:"peer-url" help:"Address at which other nodes reach this one; without it, it dials them." placeholder:"URL"`
 	HideOpened bool     `help:"Do not tell owners that somebody here has opened their records."`
+	processFlags
+}
+
+// processFlags are for a node that runs as several processes on one PostgreSQL.
+type processFlags struct {
+	NATS           string `name:"nats" help:"NATS servers, separated by commas, over which processes of this node hear of each other's changes; without it they look four times a second." env:"KONBIT_NATS" placeholder:"URL"`
+	NATSListen     string `name:"nats-listen" help:"Let the NATS server in this process listen for the others, where there is no cluster." placeholder:"ADDR"`
+	ProcessAddress string `help:"host:port at which the other processes of this node reach this one, where that is not what it listens on." placeholder:"ADDR"`
 }
 
 func (c *serveCmd) Run(ctx context.Context, all *cli) error {
@@ -80,7 +88,7 @@ func (c *serveCmd) Run(ctx context.Context, all *cli) error {
 	if err != nil {
 		return err
 	}
-	n, err := node.Open(ctx, node.Config{Data: c.Data, Unlock: unlock, Name: c.Name, URL: url, PeerURLs: c.PeerURL, HideOpened: c.HideOpened, BaseMap: c.Basemap, Proxy: c.Proxy, OIDC: oidc, Log: log})
+	n, err := node.Open(ctx, node.Config{Data: c.Data, Store: c.Store, NATS: c.NATS, BusListen: c.NATSListen, Address: c.ProcessAddress, TLS: c.TLSCert != "", Unlock: unlock, Name: c.Name, URL: url, PeerURLs: c.PeerURL, HideOpened: c.HideOpened, BaseMap: c.Basemap, Proxy: c.Proxy, OIDC: oidc, Log: log})
 	if err != nil {
 		return err
 	}

@@ -73,8 +73,14 @@ var pragmas = []string{
 }
 
 // Open opens or creates the database file at path. It refuses a file that
-// another process has open, and one that a newer konbit wrote.
+// another process has open, one that a newer konbit wrote, and one that a copy has
+// begun to fill.
 func Open(ctx context.Context, path string) (*DB, error) {
+	db, err := openFile(ctx, path)
+	return whole(ctx, db, err)
+}
+
+func openFile(ctx context.Context, path string) (*DB, error) {
 	db := &DB{path: path, few: few}
 	db.markings.n = map[string]int64{}
 	db.tally.n = map[int64]int64{}
@@ -129,7 +135,7 @@ func OpenReadOnly(ctx context.Context, path string) (*DB, error) {
 		db.Close()
 		return nil, corrupt("open", path, err)
 	}
-	return db, nil
+	return whole(ctx, db, nil)
 }
 
 func (db *DB) open(ctx context.Context) (err error) {

@@ -343,6 +343,19 @@ export interface Status {
   ledger?: { size: number; root?: string }; // for auditors and administrators
   saved: boolean;
   people?: number; // for administrators
+  processes?: Process[]; // of this node, where it runs as several: for administrators
+}
+
+export interface Process {
+  address: string;
+  bus?: string; // why it looks for the others' changes instead of hearing of them
+  duty?: boolean;
+  id: string;
+  name: string;
+  seen: string;
+  size: number;
+  started: string;
+  version: string;
 }
 
 export interface Wrong {

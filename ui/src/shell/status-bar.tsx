@@ -10,6 +10,7 @@ import { Icon } from '../part/icon';
 import { Ago } from '../part/time';
 import { wrongWord } from '../part/wrong';
 import { A } from '../router';
+import { ProcessesLine } from './processes';
 import { statusQuery } from './status';
 
 export function StatusBar() {
@@ -26,6 +27,7 @@ export function StatusBar() {
       {data?.ledger && <span>{t('status.ledger', { n: number(data.ledger.size) })}</span>}
       <OutboxLine />
       <PurposeLine />
+      {!!data?.processes?.length && <ProcessesLine all={data.processes} />}
       {!!data?.people && <span>{t('status.people', { n: data.people })}</span>}
       <span className="end credit">Natural Earth · GeoNames CC BY 4.0</span>
       <Clock />

@@ -1,0 +1,413 @@
+package node_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"konbit/account"
+	"konbit/desk"
+	"konbit/intake"
+	"konbit/kerneltest"
+	"konbit/node"
+	"konbit/policy"
+	"konbit/record"
+	"konbit/store"
+	"konbit/store/postgres/pgtest"
+)
+
+const twinPassword = "jaden fle solèy"
+
+// process is one of those that run a node on one PostgreSQL.
+type process struct {
+	t    *testing.T
+	n    *node.Node
+	url  string
+	stop func() // ends it as SIGTERM does, and waits
+}
+
+// house is what processes of one node share.
+type house struct {
+	t     *testing.T
+	data  string
+	store string
+	nats  string
+}
+
+func newHouse(t *testing.T) *house { return &house{t: t, data: t.TempDir(), store: pgtest.URL(t)} }
+
+// start opens and serves one more process.
+func (h *house) start() *process {
+	h.t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	n, err := node.Open(h.t.Context(), node.Config{Data: h.data, Store: h.store, NATS: h.nats, Hash: account.HashCost{Memory: 8, Passes: 1}})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	p := &process{t: h.t, n: n, url: "http://" + l.Addr().String()}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- n.Serve(ctx, l) }()
+	p.stop = sync.OnceFunc(func() {
+		cancel()
+		if err := <-done; err != nil {
+			h.t.Errorf("it ended with %v", err)
+		}
+		if err := n.Close(); err != nil {
+			h.t.Errorf("it closed with %v", err)
+		}
+	})
+	h.t.Cleanup(p.stop)
+	return p
+}
+
+// people adds an agency and some who work for it.
+func (h *house) people() {
+	h.t.Helper()
+	n, err := node.Open(h.t.Context(), node.Config{Data: h.data, Store: h.store, Hash: account.HashCost{Memory: 8, Passes: 1}})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	defer n.Close()
+	for _, a := range []store.Agency{{ID: "ht.cc", Name: "Sant", Country: "HT", Local: true}, {ID: "ht.pnh", Name: "Polis", Country: "HT", Local: true}} {
+		if _, err := n.Accounts.AddAgency(h.t.Context(), account.Node, a); err != nil {
+			h.t.Fatal(err)
+		}
+	}
+	for id, roles := range map[string][]desk.Role{"ht.cc/ana": {desk.Operator, desk.Supervisor}, "ht.cc/root": {desk.Administrator}} {
+		p := store.Person{ID: id, Name: id, Lang: "en"}
+		for _, r := range roles {
+			p.Grants = append(p.Grants, store.Grant{Agency: "ht.cc", Desk: "*", Role: r}, store.Grant{Agency: "ht.pnh", Desk: "*", Role: r})
+		}
+		if _, err := n.Accounts.AddPerson(h.t.Context(), account.Node, p, twinPassword); err != nil {
+			h.t.Fatal(err)
+		}
+	}
+}
+
+// until waits for something that comes about soon.
+func until(t *testing.T, what string, patience time.Duration, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(patience); !ok(); <-time.After(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("waited %s in vain: %s", patience, what)
+		}
+	}
+}
+
+func onDuty(ps ...*process) (out []*process) {
+	for _, p := range ps {
+		if p.n.OnDuty() {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+var ana = &policy.Reader{Person: "ht.cc/ana", Agency: "ht.cc", Roles: map[string][]desk.Role{"*": {desk.Operator, desk.Supervisor}}}
+
+func report(id record.ID, title string) *intake.Command {
+	return &intake.Command{ID: kerneltest.ID(), Kind: "incident", Name: desk.Create, Record: id, By: ana, Draft: &intake.Draft{
+		Observed: time.Now().UTC(), Marking: record.Marking{TLP: record.Amber}, Body: json.RawMessage(fmt.Sprintf(`{"category":"flood","severity":"moderate","title":%q}`, title))}}
+}
+
+func TestTwoProcessesKeepOneLedgerInOneOrder(t *testing.T) {
+	h := newHouse(t)
+	h.people()
+	a, b := h.start(), h.start()
+	const each = 40
+	var wg sync.WaitGroup
+	seqs := make([][]int64, 4)
+	for i := range seqs {
+		p := []*process{a, b}[i%2]
+		wg.Go(func() {
+			for k := range each {
+				got, err := p.n.Intake.Do(t.Context(), report(kerneltest.ID(), fmt.Sprintf("Water %d-%d", i, k)))
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				seqs[i] = append(seqs[i], got.Seq)
+			}
+		})
+	}
+	wg.Wait()
+	var all []int64
+	for _, s := range seqs {
+		if !slices.IsSorted(s) {
+			t.Errorf("positions go back: %v", s)
+		}
+		all = append(all, s...)
+	}
+	slices.Sort(all)
+	if n := len(slices.Compact(all)); n != each*len(seqs) {
+		t.Errorf("%d positions for %d reports", n, each*len(seqs))
+	}
+	until(t, "both have followed the ledger", 5*time.Second, func() bool { return a.n.Intake.Size() == b.n.Intake.Size() })
+	if fault, _, err := a.n.Verify(t.Context(), func(int64, int64) {}); fault != nil || err != nil {
+		t.Errorf("%v %v", fault, err)
+	}
+}
+
+func TestTwoProcessesDecideOnOneRecordOneAfterTheOther(t *testing.T) {
+	h := newHouse(t)
+	h.people()
+	a, b := h.start(), h.start()
+	id := kerneltest.ID()
+	if _, err := a.n.Intake.Do(t.Context(), report(id, "One ambulance")); err != nil {
+		t.Fatal(err)
+	}
+	// Both saw version 1, both act on it.
+	errs := make([]error, 2)
+	var wg sync.WaitGroup
+	for i, p := range []*process{a, b} {
+		wg.Go(func() {
+			_, errs[i] = p.n.Intake.Do(t.Context(), &intake.Command{ID: kerneltest.ID(), Kind: "incident", Name: "verify", Record: id, Version: 1, By: ana})
+		})
+	}
+	wg.Wait()
+	if (errs[0] == nil) == (errs[1] == nil) {
+		t.Errorf("both or none: %v, %v", errs[0], errs[1])
+	}
+	for _, err := range errs {
+		if c := record.CodeOf(err); err != nil && c != record.Conflict && c != record.Stale {
+			t.Error(err)
+		}
+	}
+}
+
+func TestCommandGivenToBothIsDoneOnce(t *testing.T) {
+	h := newHouse(t)
+	h.people()
+	a, b := h.start(), h.start()
+	c := report(kerneltest.ID(), "Twice")
+	again := *c
+	first, err := a.n.Intake.Do(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, err := b.n.Intake.Do(t.Context(), &again)
+	if err != nil || second.Seq != first.Seq || second.Status != intake.Unchanged {
+		t.Errorf("%+v, %v", second, err)
+	}
+}
+
+func TestOneProcessIsOnDutyAndAnotherTakesOver(t *testing.T) {
+	h := newHouse(t)
+	h.people()
+	ps := []*process{h.start(), h.start(), h.start()}
+	until(t, "one is on duty", 5*time.Second, func() bool { return len(onDuty(ps...)) == 1 })
+	for len(ps) > 1 {
+		one := onDuty(ps...)[0]
+		one.stop()
+		ps = slices.DeleteFunc(ps, func(p *process) bool { return p == one })
+		until(t, "another one has taken over", 5*time.Second, func() bool { return len(onDuty(ps...)) == 1 })
+	}
+}
+
+// browser asks several processes in turn, as a load balancer does.
+type browser struct {
+	t      *testing.T
+	at     []*process
+	n      int
+	cookie []*http.Cookie
+	csrf   string
+}
+
+func (b *browser) ask(method, path string, body any) (int, map[string]any) {
+	b.t.Helper()
+	p := b.at[b.n%len(b.at)]
+	b.n++
+	var in io.Reader
+	if body != nil {
+		j, err := json.Marshal(body)
+		if err != nil {
+			b.t.Fatal(err)
+		}
+		in = bytes.NewReader(j)
+	}
+	r, err := http.NewRequestWithContext(b.t.Context(), method, p.url+path, in)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set("X-CSRF-Token", b.csrf)
+	for _, c := range b.cookie {
+		r.AddCookie(c)
+	}
+	res, err := http.DefaultClient.Do(r)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	defer res.Body.Close()
+	if cs := res.Cookies(); len(cs) > 0 {
+		b.cookie = cs
+	}
+	out := map[string]any{}
+	json.NewDecoder(res.Body).Decode(&out)
+	return res.StatusCode, out
+}
+
+func (b *browser) signIn(person string) {
+	b.t.Helper()
+	code, v := b.ask("POST", "/api/v1/session", map[string]string{"name": person, "password": twinPassword})
+	if code != 200 {
+		b.t.Fatalf("sign-in: %d %v", code, v)
+	}
+	b.csrf, _ = v["csrf"].(string)
+}
+
+func TestBrowserIsServedByAnyProcess(t *testing.T) {
+	h := newHouse(t)
+	h.people()
+	ps := []*process{h.start(), h.start()}
+	until(t, "one is on duty", 5*time.Second, func() bool { return len(onDuty(ps...)) == 1 })
+	b := &browser{t: t, at: ps}
+	b.signIn("ht.cc/root")
+	until(t, "both know of each other", 5*time.Second, func() bool {
+		n := 0
+		for range ps {
+			_, v := b.ask("GET", "/api/v1/status", nil)
+			if all, _ := v["processes"].([]any); len(all) == len(ps) {
+				n++
+			}
+		}
+		return n == len(ps)
+	})
+	for range 4 {
+		// The hat is changed at one process, and asked for at the other.
+		for _, hat := range []string{"ht.pnh", "ht.cc"} {
+			if code, v := b.ask("PATCH", "/api/v1/session", map[string]string{"hat": hat}); code != 200 {
+				t.Fatalf("%d %v", code, v)
+			}
+			if code, v := b.ask("GET", "/api/v1/session", nil); code != 200 || !strings.Contains(fmt.Sprint(v["hat"]), hat) {
+				t.Fatalf("%d %v, want %s", code, v, hat)
+			}
+			b.n++ // the other way around
+		}
+	}
+	for i := range 3 { // a person who is added at one signs in at the other
+		id := fmt.Sprintf("ht.cc/new%d", i)
+		code, v := b.ask("POST", "/api/v1/people", map[string]any{"id": id, "name": "New", "lang": "fr", "password": twinPassword,
+			"grants": []map[string]string{{"agency": "ht.cc", "desk": "*", "role": "viewer"}}})
+		if code >= 300 {
+			t.Fatalf("%d %v", code, v)
+		}
+		(&browser{t: t, at: ps, n: b.n}).signIn(id)
+		b.n++
+	}
+	for range 2 { // what only the one on duty knows is answered by both
+		if code, v := b.ask("GET", "/api/v1/peers", nil); code != 200 || v["self"] == nil {
+			t.Errorf("%d %v", code, v)
+		}
+		if code, v := b.ask("GET", "/api/v1/status", nil); code != 200 || len(v["processes"].([]any)) != 2 {
+			t.Errorf("%d %v", code, v)
+		}
+	}
+}
+
+// follow reads a live stream until it ends, and sends the titles and cursors.
+func (b *browser) follow(ctx context.Context, p *process, cursor string, out chan<- [2]string) error {
+	r, err := http.NewRequestWithContext(ctx, "GET", p.url+"/api/v1/feed?cursor="+cursor, nil)
+	if err != nil {
+		return err
+	}
+	for _, c := range b.cookie {
+		r.AddCookie(c)
+	}
+	res, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	typ := ""
+	for s := bufio.NewScanner(res.Body); s.Scan(); {
+		if t, ok := strings.CutPrefix(s.Text(), "event: "); ok {
+			typ = t
+		}
+		if d, ok := strings.CutPrefix(s.Text(), "data: "); ok {
+			var e struct{ Cursor, Title string }
+			if err := json.Unmarshal([]byte(d), &e); err != nil {
+				return err
+			}
+			switch typ {
+			case "record":
+				out <- [2]string{e.Title, e.Cursor}
+			case "hello":
+				out <- [2]string{"", e.Cursor}
+			case "reset":
+				return fmt.Errorf("the stream was reset")
+			}
+		}
+	}
+	return nil
+}
+
+func TestReaderResumesAtAnotherProcessWithoutGapOrRepeat(t *testing.T) {
+	h := newHouse(t)
+	h.people()
+	ps := []*process{h.start(), h.start()}
+	b := &browser{t: t, at: ps}
+	b.signIn("ht.cc/ana")
+	const many = 120
+	begun := make(chan struct{})
+	go func() { // the writer writes at both, without a pause
+		<-begun
+		for i := range many {
+			if _, err := ps[i%2].n.Intake.Do(t.Context(), report(kerneltest.ID(), fmt.Sprintf("No %03d", i))); err != nil {
+				t.Error(err)
+				return
+			}
+		}
+	}()
+	var titles []string
+	cursor, once := "", sync.OnceFunc(func() { close(begun) })
+	for turn := 0; len(titles) < many; turn++ {
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		ended := make(chan error, 1)
+		in := make(chan [2]string)
+		go func() { ended <- b.follow(ctx, ps[turn%2], cursor, in) }()
+		n := 0
+	read:
+		for {
+			select {
+			case e := <-in:
+				cursor = e[1]
+				if e[0] == "" {
+					once()
+					continue
+				}
+				titles = append(titles, e[0])
+				if n++; n == 7 || len(titles) == many { // the reader goes to the other process
+					break read
+				}
+			case err := <-ended:
+				t.Fatalf("after %d: %v", len(titles), err)
+			}
+		}
+		cancel()
+		go func() {
+			for range in {
+			}
+		}()
+		<-ended
+	}
+	for i, s := range titles {
+		if want := fmt.Sprintf("No %03d", i); s != want {
+			t.Fatalf("event %d is %q, want %q", i, s, want)
+		}
+	}
+}
