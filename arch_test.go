@@ -45,6 +45,12 @@ var may = map[string][]string{
 	"store/postgres":  {"record", "desk", "ledger", "store", "store/index"},
 	"store/storetest": {"record", "desk", "ledger", "store"},
 
+	// A PostgreSQL for tests; the copier between engines; live traffic between the
+	// processes of one node.
+	"store/postgres/pgtest": {},
+	"store/move":            {"record", "ledger", "store", "store/index", "store/sqlite", "store/postgres"},
+	"bus":                   {"record"},
+
 	"query":   {"record", "policy", "desk", "ledger", "store"}, // ledger for proofs
 	"intake":  {"record", "desk", "policy", "ledger", "store"},
 	"account": {"record", "desk", "policy", "store"}, // who may sign in and what he holds; writes through an interface that intake fills
@@ -64,15 +70,15 @@ var may = map[string][]string{
 	// TestOnlyIntakeCommitsAndOnlyQueryReads.
 	"web": {"record", "desk", "policy", "ledger", "store", "query", "intake", "feed", "account", "blob", "transfer", "wire/*", "ui", "peer", "peer/*"},
 
-	"node": {"record", "desk", "desks", "policy", "ledger", "store", "store/sqlite", "intake", "query", "feed", "react", "account", "blob", "mappings", "transfer", "wire/*", "web", "ui", "peer", "peer/*"},
+	"node": {"record", "desk", "desks", "policy", "ledger", "store", "store/sqlite", "store/postgres", "store/move", "bus", "intake", "query", "feed", "react", "account", "blob", "mappings", "transfer", "wire/*", "web", "ui", "peer", "peer/*"},
 
 	// What may know desks by name: a fictional region, and figures on a known load.
 	"demo":  {"record", "desk", "desks/*"},
-	"bench": {"record", "desk", "desks", "policy", "store", "store/sqlite", "ledger", "intake", "query", "feed", "account", "web", "ui", "node", "nodetest/cable", "peer", "peer/*", "wire/*"},
+	"bench": {"record", "desk", "desks", "policy", "store", "store/sqlite", "store/postgres", "ledger", "intake", "query", "feed", "account", "web", "ui", "node", "nodetest/cable", "peer", "peer/*", "wire/*"},
 
 	// The command line: no rule of its own, only the types that its commands
 	// hand to node and account.
-	"cmd/konbit": {"record", "desk", "desks", "policy", "ledger", "store", "intake", "query", "account", "mappings", "transfer", "wire/*", "web", "demo", "bench", "node", "peer", "peer/*"},
+	"cmd/konbit": {"record", "desk", "desks", "policy", "ledger", "store", "store/move", "bus", "intake", "query", "account", "mappings", "transfer", "wire/*", "web", "demo", "bench", "node", "peer", "peer/*"},
 
 	"e2e": {}, // tests of the program from outside
 

@@ -34,6 +34,7 @@ type cli struct {
 	Peer    peerCmd    `cmd:"" help:"Exchange with other nodes: invite, join, approve, revoke, regions."`
 	Bundle  bundleCmd  `cmd:"" help:"Carry records to another node on a stick, and take what was carried."`
 	Keys    keysCmd    `cmd:"" help:"Lock the key files with a passphrase or a key file, or open them."`
+	Views   viewsCmd   `cmd:"" help:"On PostgreSQL: let roles of the database read an agency's records with GIS and BI tools."`
 	Proof   proofCmd   `cmd:"" help:"Take a proof of a ledger entry, or check one offline."`
 	Bench   benchCmd   `cmd:"" help:"Measure this machine against the figures to beat."`
 	Version versionCmd `cmd:"" help:"Print the version."`
