@@ -101,6 +101,9 @@ var alone = map[string][]string{
 	"zombiezen.com/go/sqlite": {"store/sqlite"},
 	"modernc.org/sqlite":      {"store/sqlite"},
 	"database/sql":            {},
+
+	"github.com/jackc/pgx/v5": {"store/postgres", "store/postgres/pgtest", "store/move", "node", "bench"}, // store/move, node and bench: tests and baselines
+	"github.com/nats-io":      {"bus", "e2e"},                                                             // e2e: a server of its own to be killed
 }
 
 // without says what must not be imported by packages that are pure, or that

@@ -163,13 +163,14 @@ func TestPublishNeverBlocks(t *testing.T) {
 	b := open(t, Config{URL: at(wire(t, &w, s.Addr().String()))})
 	flowing(t, b)
 	w.Silence()
-	payload, began, sent := make([]byte, MaxPayload), time.Now(), 0
+	payload, longest := make([]byte, MaxPayload), time.Duration(0)
 	for lost := int64(0); lost < 100; lost, _ = b.Dropped() {
+		began := time.Now()
 		b.Publish("track", payload)
-		sent++
+		longest = max(longest, time.Since(began))
 	}
-	if took := time.Since(began); took > patience { // the first write that does not get through takes as long
-		t.Errorf("%d messages took %v", sent, took)
+	if longest > patience/2 { // a write that does not get through takes all of it
+		t.Errorf("Publish took %v", longest)
 	}
 	says(t, b, "no answer in time")
 	before, _ := b.Dropped()

@@ -75,7 +75,7 @@ func openProcesses(ctx context.Context, n *Node, s store.Shared) (_ *processes, 
 		p.client.TLSClientConfig = &tls.Config{ServerName: u.Hostname(), MinVersion: tls.VersionTLS12}
 	}
 	p.links.changed = make(chan struct{})
-	p.bus, err = bus.Open(ctx, bus.Config{URL: n.cfg.NATS, Listen: n.cfg.BusListen, Node: n.Keys.Origin, Log: n.log})
+	p.bus, err = bus.Open(ctx, bus.Config{URL: n.cfg.NATS, Listen: n.cfg.BusListen, Node: n.Keys.Origin})
 	return p, err
 }
 
