@@ -83,18 +83,43 @@ func (d *decider) load(ctx context.Context) error {
 	return d.build(ctx, size, text)
 }
 
-// build makes the next decision build on a ledger of that size.
-func (d *decider) build(ctx context.Context, size int64, text []byte) (err error) {
-	d.head = text
-	d.tree, err = ledger.NewTree(ctx, size, d.in.cfg.Store)
+// build makes the next decision build on a ledger of that size. When it fails,
+// nothing has changed.
+func (d *decider) build(ctx context.Context, size int64, text []byte) error {
+	d.in.mu.Lock()
+	was := d.in.disk
+	d.in.mu.Unlock()
+	tree, err := d.grown(ctx, was, size)
 	if err != nil {
-		return &record.Error{Code: record.Corrupt, Op: "intake.open", Message: "the ledger cannot be read", Hint: "run konbit verify", Err: err}
+		return err
 	}
+	var last time.Time
+	if size > 0 {
+		if err := d.signed(ctx, was, tree, text); err != nil {
+			return err
+		}
+		if err := d.in.cfg.Store.Entries(ctx, size-1, size, func(l *store.Logged) bool { last = l.At; return true }); err != nil {
+			return err
+		}
+	}
+	d.tree, d.head, d.last = tree, text, last
 	d.pending, d.acts = map[record.ID]*known{}, map[record.ID]*act{}
 	d.held, d.cursors = map[record.ID]*held{}, map[string]*cursor{}
-	if size == 0 {
-		return nil
+	d.in.mu.Lock()
+	defer d.in.mu.Unlock()
+	d.in.disk = tree
+	if size > 0 {
+		d.in.note = text
 	}
+	if size > d.in.size {
+		d.in.grow(size)
+	}
+	return nil
+}
+
+// signed holds a tree, which went on from the one that was seen before, against the
+// checkpoint that the database has.
+func (d *decider) signed(ctx context.Context, was, tree *ledger.Tree, text []byte) error {
 	v, err := note.NewVerifier(d.in.cfg.Verifier)
 	if err != nil {
 		return err
@@ -107,16 +132,67 @@ func (d *decider) build(ctx context.Context, size int64, text []byte) (err error
 	switch {
 	case err != nil:
 		return corrupt("the ledger's newest checkpoint was not signed by this node's key")
-	case cp.Size != size || cp.Root != d.tree.Root():
-		return corrupt("the ledger differs from its signed checkpoint")
+	case cp.Size == tree.Size() && cp.Root == tree.Root():
+		return nil
+	case cp.Size == tree.Size() && was != nil:
+		if whole, err := d.anew(ctx, cp.Size); err != nil {
+			return err
+		} else if whole.Root() == cp.Root {
+			return d.replaced()
+		}
 	}
-	d.in.mu.Lock()
-	d.in.note = text
-	if size > d.in.size {
-		d.in.grow(size)
+	return corrupt("the ledger differs from its signed checkpoint")
+}
+
+// near is how many entries are read to go on from a tree that was on disk.
+const near = 4096
+
+// grown is the tree of a ledger of that size. It goes on from one that this process
+// has seen on disk where it can: that costs less than to read the tree anew, and shows
+// a ledger that was replaced by another.
+func (d *decider) grown(ctx context.Context, was *ledger.Tree, size int64) (*ledger.Tree, error) {
+	switch {
+	case was == nil:
+		return d.anew(ctx, size)
+	case size < was.Size():
+		return nil, d.replaced()
+	case size-was.Size() <= near:
+		leaves, err := d.in.cfg.Store.Leaves(ctx, was.Size(), size)
+		if err != nil {
+			return nil, unread(err)
+		}
+		tree := was.Clone()
+		tree.Append(leaves)
+		return tree, nil
 	}
-	d.in.mu.Unlock()
-	return d.in.cfg.Store.Entries(ctx, size-1, size, func(l *store.Logged) bool { d.last = l.At; return true })
+	root, err := ledger.RootAt(ctx, d.in.cfg.Store, was.Size())
+	if err != nil {
+		return nil, unread(err)
+	}
+	if root != was.Root() {
+		return nil, d.replaced()
+	}
+	return d.anew(ctx, size)
+}
+
+func (d *decider) anew(ctx context.Context, size int64) (*ledger.Tree, error) {
+	t, err := ledger.NewTree(ctx, size, d.in.cfg.Store)
+	return t, unread(err)
+}
+
+// replaced refuses a database that was put in the place of the one that we know.
+func (d *decider) replaced() error {
+	e := record.Errorf(record.Corrupt, "intake.open", "the database is not the one that it was: its ledger does not continue what this process has seen")
+	e.Hint = "another database was put in its place: stop all processes of the node; put the right one back, or run konbit restored"
+	return e
+}
+
+// unread says that the ledger cannot be read. A database that is away is no damage.
+func unread(err error) error {
+	if err == nil || record.CodeOf(err) == record.Unavailable || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
+		return err
+	}
+	return &record.Error{Code: record.Corrupt, Op: "intake.open", Message: "the ledger cannot be read", Hint: "run konbit verify", Err: err}
 }
 
 // overlap is how many commands are decided while the batch before them is still
@@ -174,8 +250,32 @@ func (d *decider) run(work chan<- *batch) {
 	}
 }
 
-// patience is how long a decision waits for its turn.
-const patience = 15 * time.Second
+// How long a database that other processes share, and that may be far away, may take:
+// to give a decision its turn, to read for it, and to save it.
+const (
+	patience = 15 * time.Second
+	saving   = 30 * time.Second
+)
+
+// within bounds what the database may take.
+func (in *Intake) within(d time.Duration) (context.Context, context.CancelFunc) {
+	if in.shared == nil {
+		return context.Background(), func() {}
+	}
+	return context.WithTimeout(context.Background(), d)
+}
+
+// late says so when it took too long.
+func late(err error) error {
+	if err == nil {
+		return nil
+	}
+	var ours *record.Error
+	if errors.Is(err, context.DeadlineExceeded) && !errors.As(err, &ours) {
+		return record.Errorf(record.Unavailable, "intake", "the database is slow, or other processes of this node are writing without end; nothing was saved; try again")
+	}
+	return err
+}
 
 // turn waits until no other process writes, and builds on what they wrote.
 func (d *decider) turn() error {
@@ -186,9 +286,6 @@ func (d *decider) turn() error {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	now, err := in.shared.Turn(ctx)
-	if errors.Is(err, context.DeadlineExceeded) {
-		return record.Errorf(record.Unavailable, "intake", "other processes of this node are writing without end, or the database is slow; nothing was saved; try again")
-	}
 	if err == nil && (now.Size != d.tree.Size() || !bytes.Equal(now.Checkpoint, d.head)) {
 		if err = d.build(ctx, now.Size, now.Checkpoint); err != nil {
 			in.pass()
@@ -252,16 +349,17 @@ func (in *Intake) Refresh(ctx context.Context) error {
 // is refused and the others are decided again without it. It answers the jobs
 // itself when the store cannot be read.
 func (d *decider) decide(jobs []*job) *batch {
-	ctx := context.Background()
+	ctx, cancel := d.in.within(patience)
+	defer cancel()
 	d.in.mu.Lock()
 	stamp, size := d.in.failed, d.in.size
 	d.in.mu.Unlock()
 	if stamp != d.stamp {
-		d.stamp = stamp
 		if err := d.load(ctx); err != nil {
 			refuse(jobs, err)
 			return nil
 		}
+		d.stamp = stamp
 	}
 	maps.DeleteFunc(d.pending, func(_ record.ID, k *known) bool { return k.seq < size })
 	maps.DeleteFunc(d.acts, func(_ record.ID, a *act) bool { return a.seq < size })
@@ -939,32 +1037,36 @@ func derive(desks *desk.Set, rec *record.Record, body any) (*store.Row, error) {
 	return row, nil
 }
 
+// each calls fn for every answer of a job.
+func (j *job) each(fn func(err *error)) {
+	for _, p := range j.cmds {
+		fn(&p.err)
+	}
+	for _, n := range j.notes {
+		fn(&n.err)
+	}
+	if j.arrival != nil {
+		fn(&j.arrival.err)
+	}
+	for _, p := range j.purges {
+		fn(&p.err)
+	}
+}
+
 func refuse(jobs []*job, err error) {
 	for _, j := range jobs {
-		for _, p := range j.cmds {
-			if p.err == nil {
-				p.err = err
+		j.each(func(was *error) {
+			if *was == nil {
+				*was = err
 			}
-		}
-		for _, n := range j.notes {
-			if n.err == nil {
-				n.err = err
-			}
-		}
-		if a := j.arrival; a != nil && a.err == nil {
-			a.err = err
-		}
-		for _, p := range j.purges {
-			if p.err == nil {
-				p.err = err
-			}
-		}
+		})
 	}
 	answer(jobs)
 }
 
 func answer(jobs []*job) {
 	for _, j := range jobs {
+		j.each(func(err *error) { *err = late(*err) })
 		close(j.answers)
 	}
 }
@@ -996,7 +1098,7 @@ func (in *Intake) commit(work <-chan *batch) {
 		} else if len(b.Items) == 0 {
 			answer(b.jobs)
 			continue
-		} else if err = in.cfg.Store.Commit(context.Background(), &b.Batch); err != nil {
+		} else if err = in.save(b); err != nil {
 			in.mu.Lock()
 			in.failed++
 			in.mu.Unlock()
@@ -1009,6 +1111,7 @@ func (in *Intake) commit(work <-chan *batch) {
 		in.wrote(&b.Batch)
 		in.mu.Lock()
 		in.kept++
+		in.disk = b.tree
 		if size := b.tree.Size(); size > in.size { // else Refresh has seen it, or more
 			in.note = b.Checkpoint
 			in.grow(size)
@@ -1017,6 +1120,12 @@ func (in *Intake) commit(work <-chan *batch) {
 		in.removeOrphans(b.Items)
 		answer(b.jobs)
 	}
+}
+
+func (in *Intake) save(b *batch) error {
+	ctx, cancel := in.within(saving)
+	defer cancel()
+	return in.cfg.Store.Commit(ctx, &b.Batch)
 }
 
 // wrote notes that what is kept in memory will show what the batch changed: who

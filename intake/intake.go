@@ -22,6 +22,7 @@ import (
 	"golang.org/x/mod/sumdb/note"
 
 	"konbit/desk"
+	"konbit/ledger"
 	"konbit/policy"
 	"konbit/record"
 	"konbit/store"
@@ -161,6 +162,7 @@ type Intake struct {
 	failed uint64        // commits that failed
 	kept   uint64        // commits that are on disk
 	note   []byte        // newest checkpoint
+	disk   *ledger.Tree  // a tree that was on disk; nil: not known yet
 
 	moving sync.Mutex
 	ops    int64 // State.Ops that what is kept in memory reflects

@@ -16,8 +16,14 @@ import (
 	"filippo.io/age"
 	"github.com/klauspost/compress/zstd"
 
+	"konbit/desk"
+	"konbit/desks"
+	"konbit/intake"
 	"konbit/peer"
 	"konbit/record"
+	"konbit/store"
+	"konbit/store/move"
+	"konbit/store/postgres"
 	"konbit/store/sqlite"
 )
 
@@ -31,22 +37,19 @@ type manifest struct {
 
 const backupFormat = "konbit-backup/1"
 
-// Backup writes a consistent copy of a data folder, of a running node or a
-// stopped one, to w: database, keys and attachments as a zstd-compressed tar,
-// sealed with age when a passphrase is given. It holds private keys.
+// Backup writes a consistent copy of a data folder and its store (spec as in
+// Config.Store), of a running node or a stopped one, to w: database, keys and
+// attachments as a zstd-compressed tar, sealed with age when a passphrase is given.
+// The database in it is a SQLite file, whatever the store is, so that it can be restored
+// into either. It holds private keys.
 func Backup(ctx context.Context, data, spec string, w io.Writer, passphrase string, now time.Time) (err error) {
-	db, err := sqlite.OpenReadOnly(ctx, filepath.Join(data, dbFile))
-	if err != nil {
-		return err
-	}
-	defer db.Close()
 	tmp, err := os.MkdirTemp(data, "backup-")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(tmp)
 	snapshot := filepath.Join(tmp, dbFile)
-	if err := db.Backup(ctx, snapshot); err != nil {
+	if err := copyStore(ctx, spec, data, snapshot); err != nil {
 		return err
 	}
 	size, err := headOf(ctx, snapshot)
@@ -107,6 +110,33 @@ func Backup(ctx context.Context, data, spec string, w io.Writer, passphrase stri
 		}
 	}
 	return nil
+}
+
+// copyStore writes what a store holds at this moment to a new SQLite file.
+func copyStore(ctx context.Context, spec, data, path string) error {
+	s, err := openStore(ctx, spec, data, true)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	switch db := s.(type) {
+	case *sqlite.DB:
+		return db.Backup(ctx, path)
+	case *postgres.DB:
+		derive, err := deriver()
+		if err != nil {
+			return err
+		}
+		_, err = move.Backup(ctx, db, path, derive, nil)
+		return err
+	}
+	return record.Errorf(record.Internal, "backup", "a store that cannot be copied: %T", s)
+}
+
+// deriver computes what a record is found by.
+func deriver() (func(*record.Record) (*store.Row, error), error) {
+	set, err := desk.NewSet(desks.All()...)
+	return func(r *record.Record) (*store.Row, error) { return intake.Derive(set, r) }, err
 }
 
 func headOf(ctx context.Context, path string) (int64, error) {
@@ -194,6 +224,9 @@ func Restore(ctx context.Context, cfg Config, r io.Reader, passphrase string, pr
 	if m.Format == "" {
 		return v, refuse("this is no backup of konbit")
 	}
+	if err := moveIn(ctx, cfg); err != nil {
+		return v, err
+	}
 	n, err := Open(ctx, cfg)
 	if err != nil {
 		return v, err
@@ -209,6 +242,29 @@ func Restore(ctx context.Context, cfg Config, r io.Reader, passphrase string, pr
 		_, err = peer.Reincarnate(ctx, n.Store, n.now())
 	}
 	return v, errors.Join(err, n.Close())
+}
+
+// moveIn brings the unpacked database into the store that was asked for.
+func moveIn(ctx context.Context, cfg Config) error {
+	file := filepath.Join(cfg.Data, dbFile)
+	path, isPostgres, err := readStore(cfg.Store, cfg.Data)
+	if err != nil || path == file {
+		return err
+	}
+	if !isPostgres {
+		if _, err := os.Stat(path); err == nil {
+			return record.Errorf(record.Invalid, "restore", "%s exists already; a backup is restored into an empty store", path)
+		}
+		return os.Rename(file, path)
+	}
+	derive, err := deriver()
+	if err != nil {
+		return err
+	}
+	if _, err := move.Run(ctx, move.Copy{From: "sqlite:" + file, To: path, Derive: derive}); err != nil {
+		return err
+	}
+	return os.Remove(file)
 }
 
 func unpack(data string, h *tar.Header, r io.Reader) error {

@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"path/filepath"
 	"strings"
@@ -15,6 +16,7 @@ import (
 	"konbit/peer/trust"
 	"konbit/policy"
 	"konbit/react"
+	"konbit/record"
 	"konbit/store"
 	"konbit/web"
 	"konbit/wire/bundle"
@@ -69,24 +71,45 @@ func (n *Node) Questions() *question.Service { return n.duty.Load().Questions }
 // OnDuty reports whether this process runs what runs once only.
 func (n *Node) OnDuty() bool { return n.onDuty.Load() }
 
+// pause is how long a process waits that could not do its duty because of the database.
+const pause = 5 * time.Second
+
 // runDuty runs what runs once only until ctx ends: at once, or whenever this
-// process is the one on duty.
+// process is the one on duty. A database that is away or slow ends a duty, and no
+// process.
 func (n *Node) runDuty(ctx context.Context) error {
 	if n.processes == nil {
 		return n.serveDuty(ctx)
 	}
-	return n.processes.store.OnDuty(ctx, n.processes.me, func(ctx context.Context) error {
-		if err := n.Intake.Refresh(ctx); err != nil { // the newest accounts and keys
+	for {
+		err := n.processes.store.OnDuty(ctx, n.processes.me, n.takeDuty)
+		if ctx.Err() != nil || err != nil && record.CodeOf(err) != record.Unavailable && !errors.Is(err, context.DeadlineExceeded) {
 			return err
 		}
-		if err := n.newDuty(ctx); err != nil {
-			return err
+		n.log.Warn("this process cannot do its duty now", "error", err)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(pause):
 		}
-		n.onDuty.Store(true)
-		defer n.onDuty.Store(false)
-		n.log.Warn("this process is on duty now")
-		return n.serveDuty(ctx)
-	})
+	}
+}
+
+// takeDuty begins with what the process before has left.
+func (n *Node) takeDuty(ctx context.Context) error {
+	if err := n.processes.quick(ctx); err != nil {
+		return err
+	}
+	if err := n.Intake.Refresh(ctx); err != nil { // the newest accounts and keys
+		return err
+	}
+	if err := n.newDuty(ctx); err != nil {
+		return err
+	}
+	n.onDuty.Store(true)
+	defer n.onDuty.Store(false)
+	n.log.Warn("this process is on duty now")
+	return n.serveDuty(ctx)
 }
 
 func (n *Node) serveDuty(ctx context.Context) error {

@@ -90,6 +90,8 @@ type Node struct {
 	duty      atomic.Pointer[duty] // the newest
 	onDuty    atomic.Bool          // duty is ours to run
 	processes *processes           // nil: this process is the only one
+	memory    *memory              // of the ledger, in the data folder; nil: opened to read only
+	loss      *Loss                // what the memory has more than the ledger
 
 	now func() time.Time
 	log *slog.Logger
@@ -97,7 +99,13 @@ type Node struct {
 
 // Open opens the data folder, making it when it is new, and starts intake. The
 // caller closes the node. Serve runs the rest.
-func Open(ctx context.Context, cfg Config) (_ *Node, err error) {
+//
+// It refuses a database that is older than what was seen from this folder before; see
+// Restored.
+func Open(ctx context.Context, cfg Config) (*Node, error) { return open(ctx, cfg, false) }
+
+// open is Open; with accept it takes the database as it is.
+func open(ctx context.Context, cfg Config, accept bool) (_ *Node, err error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
@@ -131,6 +139,12 @@ func Open(ctx context.Context, cfg Config) (_ *Node, err error) {
 		return nil, err
 	}
 	if n.Keys, err = openKeys(filepath.Join(cfg.Data, keyFolder), keysConfig{fresh: size == 0, unlock: cfg.Unlock, now: cfg.Now}); err != nil {
+		return nil, err
+	}
+	if n.memory, err = openMemory(cfg.Data, n.Keys.Verifier); err != nil {
+		return nil, err
+	}
+	if n.loss, err = n.checkSeen(ctx, accept); err != nil {
 		return nil, err
 	}
 	if n.Blobs, err = blob.Open(filepath.Join(cfg.Data, blobFolder), cfg.Now); err != nil {
@@ -242,6 +256,7 @@ func (n *Node) Close() error {
 	}
 	if n.Intake != nil {
 		n.Intake.Close()
+		n.rememberLast()
 	}
 	if n.Store != nil {
 		errs = append(errs, n.Store.Close())
@@ -252,7 +267,7 @@ func (n *Node) Close() error {
 // Services runs what works in the background until ctx ends: feed, the accounts'
 // housekeeping, and what runs once only, while it is on duty.
 func (n *Node) Services(ctx context.Context) error {
-	work := []func(context.Context) error{n.Feed.Run, n.Accounts.Run, n.runDuty}
+	work := []func(context.Context) error{n.Feed.Run, n.Accounts.Run, n.runDuty, n.remember}
 	if n.processes != nil {
 		work = append(work, n.processes.run)
 	}

@@ -50,17 +50,20 @@ type processes struct {
 	seen time.Time // when all was read
 
 	links links
+	ears  ears
+	said  map[string]string // what the log was told, by what it is about; only run touches it
 }
 
 // Topics on the bus.
 const (
 	topicGrown = "grown" // the ledger has grown
 	topicLinks = "links" // a link to another node is up, down, or further
+	topicHere  = "here"  // a process is there
 )
 
 // openProcesses joins the other processes of the node.
 func openProcesses(ctx context.Context, n *Node, s store.Shared) (_ *processes, err error) {
-	p := &processes{n: n, store: s, log: n.log}
+	p := &processes{n: n, store: s, log: n.log, said: map[string]string{}}
 	if p.secret, err = s.Secret(ctx, "sibling"); err != nil {
 		return nil, err
 	}
@@ -89,17 +92,20 @@ func (p *processes) close() {
 // at says where this process answers.
 func (p *processes) at(address string) { p.me.Address = address }
 
-// away says why the bus carries nothing to the other processes, "" when it does.
+// away says why the bus does not carry everything to the other processes, "" when it does.
 func (p *processes) away() string {
 	if p.n.cfg.NATS == "" && p.n.cfg.BusListen == "" {
 		return "no NATS cluster is named (--nats)"
 	}
-	why, _, _ := p.bus.Away()
-	return why
+	if why, _, _ := p.bus.Away(); why != "" {
+		return why
+	}
+	return p.ears.deaf()
 }
 
-// run tells the others of this process and of what it does, and hears of them,
-// until ctx ends.
+// run tells the others of this process and of what it does, and hears of them, until
+// ctx ends, or the database turns out to be older than it was: then nothing that it
+// says can be believed, and nothing more is shown of it.
 func (p *processes) run(ctx context.Context) error {
 	wake := make(chan struct{}, 1)
 	kick := func([]byte) {
@@ -110,13 +116,13 @@ func (p *processes) run(ctx context.Context) error {
 	}
 	defer p.bus.Subscribe(topicGrown, 1, kick)()
 	defer p.bus.Subscribe(topicLinks, 1, func([]byte) { p.links.stale() })()
+	defer p.bus.Subscribe(topicHere, 64, func(id []byte) { p.ears.heard(string(id)) })()
 	go p.tell(ctx)
 	beat := time.NewTicker(heartbeat)
 	defer beat.Stop()
 	poll := time.NewTimer(0)
 	defer poll.Stop()
-	said := ""
-	p.present(ctx, &said)
+	p.present(ctx)
 	for {
 		_, _, changed := p.bus.Away()
 		select {
@@ -128,15 +134,17 @@ func (p *processes) run(ctx context.Context) error {
 			}
 			return nil
 		case <-beat.C:
-			p.present(ctx, &said)
+			p.present(ctx)
 			continue
 		case <-changed:
 		case <-wake:
 		case <-poll.C:
 		}
-		if err := p.n.Intake.Refresh(ctx); err != nil && ctx.Err() == nil {
-			p.log.Warn("other processes' changes cannot be read", "error", err)
+		err := p.refresh(ctx)
+		if record.CodeOf(err) == record.Corrupt {
+			return err
 		}
+		p.complain(ctx, "other processes' changes cannot be read", err)
 		every := slowPoll
 		if p.away() != "" {
 			every = quickPoll
@@ -146,22 +154,48 @@ func (p *processes) run(ctx context.Context) error {
 	}
 }
 
-// present says that this process is there, and says once when live traffic ends or begins.
-func (p *processes) present(ctx context.Context, said *string) {
+// refresh looks what the others have written.
+func (p *processes) refresh(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	return p.n.Intake.Refresh(ctx)
+}
+
+// complain says once what is wrong, and once that it is no longer.
+func (p *processes) complain(ctx context.Context, what string, err error) {
+	why := ""
+	if err != nil {
+		why = err.Error()
+	}
+	was := p.said[what]
+	if p.said[what] = why; ctx.Err() != nil || (was == "") == (why == "") {
+		return
+	}
+	if why == "" {
+		p.log.Warn("no longer so: " + what)
+		return
+	}
+	p.log.Warn(what, "error", err)
+}
+
+// present says that this process is there, and once when live traffic ends or begins.
+func (p *processes) present(ctx context.Context) {
+	p.bus.Publish(topicHere, []byte(p.me.ID))
+	ctx, cancel := context.WithTimeout(ctx, heartbeat)
+	defer cancel()
+	if all, err := p.List(ctx); err == nil {
+		p.ears.listen(p.me.ID, all)
+	}
 	why := p.away()
-	if why != *said {
-		if *said = why; why != "" {
+	if was := p.said["bus"]; why != was {
+		if p.said["bus"] = why; why != "" {
 			p.log.Warn("processes of this node look for each other's changes four times a second", "why", why)
 		} else {
 			p.log.Warn("processes of this node hear of each other's changes at once again")
 		}
 	}
 	p.me.Size, p.me.Bus = p.n.Intake.Size(), why
-	ctx, cancel := context.WithTimeout(ctx, heartbeat)
-	defer cancel()
-	if err := p.store.Present(ctx, p.me); err != nil && ctx.Err() == nil {
-		p.log.Warn("the list of processes cannot be written", "error", err)
-	}
+	p.complain(ctx, "the list of processes cannot be written", p.store.Present(ctx, p.me))
 }
 
 // tell lets the others know what was committed here.
@@ -196,6 +230,26 @@ func (p *processes) tellLinks(ctx context.Context, x *peer.Exchange) error {
 
 // OnDuty reports whether this process is the one on duty.
 func (p *processes) OnDuty() bool { return p.n.onDuty.Load() }
+
+// slow is how long the database may take to answer the process on duty: one that takes
+// longer would take the duty away again, over and over.
+const slow = time.Second
+
+// quick refuses a duty while the database is slow.
+func (p *processes) quick(ctx context.Context) error {
+	for range 2 { // the first may have to connect
+		begun := time.Now()
+		if _, err := p.store.State(ctx); err != nil {
+			return err
+		}
+		if time.Since(begun) < slow {
+			return nil
+		}
+	}
+	e := record.Errorf(record.Unavailable, "duty", "the database takes longer than %s to answer: no process is on duty, and reactions and the exchange with other nodes wait", slow)
+	e.Hint = "look at the load of the PostgreSQL server and the network to it"
+	return e
+}
 
 // Fresh makes what is kept in memory of agencies, people and rights as new as the store.
 func (p *processes) Fresh(ctx context.Context) error { return p.n.Intake.Refresh(ctx) }
@@ -259,7 +313,7 @@ func (p *processes) mac(at, method, uri, from string) []byte {
 
 // sign marks a request as one of this node's processes.
 func (p *processes) sign(r *http.Request) {
-	at := strconv.FormatInt(time.Now().Unix(), 10)
+	at := strconv.FormatInt(p.n.now().Unix(), 10)
 	r.Header.Set(siblingHeader, at+" "+hex.EncodeToString(p.mac(at, r.Method, r.URL.RequestURI(), r.Header.Get("X-Forwarded-For"))))
 }
 
@@ -271,7 +325,7 @@ func (p *processes) Sibling(r *http.Request) bool {
 	}
 	got, err := hex.DecodeString(sum)
 	sec, e := strconv.ParseInt(at, 10, 64)
-	return err == nil && e == nil && time.Since(time.Unix(sec, 0)).Abs() < skew && hmac.Equal(got, p.mac(at, r.Method, r.URL.RequestURI(), r.Header.Get("X-Forwarded-For")))
+	return err == nil && e == nil && p.n.now().Sub(time.Unix(sec, 0)).Abs() < skew && hmac.Equal(got, p.mac(at, r.Method, r.URL.RequestURI(), r.Header.Get("X-Forwarded-For")))
 }
 
 // Forward hands a request to the process on duty and its answer back, as they come.

@@ -1,128 +1,18 @@
 package node_test
 
 import (
-	"bufio"
-	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
-	"io"
-	"net"
-	"net/http"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
-	"konbit/account"
-	"konbit/desk"
 	"konbit/intake"
 	"konbit/kerneltest"
-	"konbit/node"
-	"konbit/policy"
 	"konbit/record"
-	"konbit/store"
-	"konbit/store/postgres/pgtest"
 )
-
-const twinPassword = "jaden fle solèy"
-
-// process is one of those that run a node on one PostgreSQL.
-type process struct {
-	t    *testing.T
-	n    *node.Node
-	url  string
-	stop func() // ends it as SIGTERM does, and waits
-}
-
-// house is what processes of one node share.
-type house struct {
-	t     *testing.T
-	data  string
-	store string
-	nats  string
-}
-
-func newHouse(t *testing.T) *house { return &house{t: t, data: t.TempDir(), store: pgtest.URL(t)} }
-
-// start opens and serves one more process.
-func (h *house) start() *process {
-	h.t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	n, err := node.Open(h.t.Context(), node.Config{Data: h.data, Store: h.store, NATS: h.nats, Hash: account.HashCost{Memory: 8, Passes: 1}})
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	p := &process{t: h.t, n: n, url: "http://" + l.Addr().String()}
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- n.Serve(ctx, l) }()
-	p.stop = sync.OnceFunc(func() {
-		cancel()
-		if err := <-done; err != nil {
-			h.t.Errorf("it ended with %v", err)
-		}
-		if err := n.Close(); err != nil {
-			h.t.Errorf("it closed with %v", err)
-		}
-	})
-	h.t.Cleanup(p.stop)
-	return p
-}
-
-// people adds an agency and some who work for it.
-func (h *house) people() {
-	h.t.Helper()
-	n, err := node.Open(h.t.Context(), node.Config{Data: h.data, Store: h.store, Hash: account.HashCost{Memory: 8, Passes: 1}})
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	defer n.Close()
-	for _, a := range []store.Agency{{ID: "ht.cc", Name: "Sant", Country: "HT", Local: true}, {ID: "ht.pnh", Name: "Polis", Country: "HT", Local: true}} {
-		if _, err := n.Accounts.AddAgency(h.t.Context(), account.Node, a); err != nil {
-			h.t.Fatal(err)
-		}
-	}
-	for id, roles := range map[string][]desk.Role{"ht.cc/ana": {desk.Operator, desk.Supervisor}, "ht.cc/root": {desk.Administrator}} {
-		p := store.Person{ID: id, Name: id, Lang: "en"}
-		for _, r := range roles {
-			p.Grants = append(p.Grants, store.Grant{Agency: "ht.cc", Desk: "*", Role: r}, store.Grant{Agency: "ht.pnh", Desk: "*", Role: r})
-		}
-		if _, err := n.Accounts.AddPerson(h.t.Context(), account.Node, p, twinPassword); err != nil {
-			h.t.Fatal(err)
-		}
-	}
-}
-
-// until waits for something that comes about soon.
-func until(t *testing.T, what string, patience time.Duration, ok func() bool) {
-	t.Helper()
-	for end := time.Now().Add(patience); !ok(); <-time.After(10 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("waited %s in vain: %s", patience, what)
-		}
-	}
-}
-
-func onDuty(ps ...*process) (out []*process) {
-	for _, p := range ps {
-		if p.n.OnDuty() {
-			out = append(out, p)
-		}
-	}
-	return out
-}
-
-var ana = &policy.Reader{Person: "ht.cc/ana", Agency: "ht.cc", Roles: map[string][]desk.Role{"*": {desk.Operator, desk.Supervisor}}}
-
-func report(id record.ID, title string) *intake.Command {
-	return &intake.Command{ID: kerneltest.ID(), Kind: "incident", Name: desk.Create, Record: id, By: ana, Draft: &intake.Draft{
-		Observed: time.Now().UTC(), Marking: record.Marking{TLP: record.Amber}, Body: json.RawMessage(fmt.Sprintf(`{"category":"flood","severity":"moderate","title":%q}`, title))}}
-}
 
 func TestTwoProcessesKeepOneLedgerInOneOrder(t *testing.T) {
 	h := newHouse(t)
@@ -218,58 +108,6 @@ func TestOneProcessIsOnDutyAndAnotherTakesOver(t *testing.T) {
 	}
 }
 
-// browser asks several processes in turn, as a load balancer does.
-type browser struct {
-	t      *testing.T
-	at     []*process
-	n      int
-	cookie []*http.Cookie
-	csrf   string
-}
-
-func (b *browser) ask(method, path string, body any) (int, map[string]any) {
-	b.t.Helper()
-	p := b.at[b.n%len(b.at)]
-	b.n++
-	var in io.Reader
-	if body != nil {
-		j, err := json.Marshal(body)
-		if err != nil {
-			b.t.Fatal(err)
-		}
-		in = bytes.NewReader(j)
-	}
-	r, err := http.NewRequestWithContext(b.t.Context(), method, p.url+path, in)
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	r.Header.Set("Content-Type", "application/json")
-	r.Header.Set("X-CSRF-Token", b.csrf)
-	for _, c := range b.cookie {
-		r.AddCookie(c)
-	}
-	res, err := http.DefaultClient.Do(r)
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	defer res.Body.Close()
-	if cs := res.Cookies(); len(cs) > 0 {
-		b.cookie = cs
-	}
-	out := map[string]any{}
-	json.NewDecoder(res.Body).Decode(&out)
-	return res.StatusCode, out
-}
-
-func (b *browser) signIn(person string) {
-	b.t.Helper()
-	code, v := b.ask("POST", "/api/v1/session", map[string]string{"name": person, "password": twinPassword})
-	if code != 200 {
-		b.t.Fatalf("sign-in: %d %v", code, v)
-	}
-	b.csrf, _ = v["csrf"].(string)
-}
-
 func TestBrowserIsServedByAnyProcess(t *testing.T) {
 	h := newHouse(t)
 	h.people()
@@ -317,43 +155,6 @@ func TestBrowserIsServedByAnyProcess(t *testing.T) {
 			t.Errorf("%d %v", code, v)
 		}
 	}
-}
-
-// follow reads a live stream until it ends, and sends the titles and cursors.
-func (b *browser) follow(ctx context.Context, p *process, cursor string, out chan<- [2]string) error {
-	r, err := http.NewRequestWithContext(ctx, "GET", p.url+"/api/v1/feed?cursor="+cursor, nil)
-	if err != nil {
-		return err
-	}
-	for _, c := range b.cookie {
-		r.AddCookie(c)
-	}
-	res, err := http.DefaultClient.Do(r)
-	if err != nil {
-		return err
-	}
-	defer res.Body.Close()
-	typ := ""
-	for s := bufio.NewScanner(res.Body); s.Scan(); {
-		if t, ok := strings.CutPrefix(s.Text(), "event: "); ok {
-			typ = t
-		}
-		if d, ok := strings.CutPrefix(s.Text(), "data: "); ok {
-			var e struct{ Cursor, Title string }
-			if err := json.Unmarshal([]byte(d), &e); err != nil {
-				return err
-			}
-			switch typ {
-			case "record":
-				out <- [2]string{e.Title, e.Cursor}
-			case "hello":
-				out <- [2]string{"", e.Cursor}
-			case "reset":
-				return fmt.Errorf("the stream was reset")
-			}
-		}
-	}
-	return nil
 }
 
 func TestReaderResumesAtAnotherProcessWithoutGapOrRepeat(t *testing.T) {

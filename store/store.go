@@ -82,8 +82,6 @@ type Store interface {
 	// for each: a record row that differs from its newest version, a row
 	// without entry, search rows missing. See package verify in node.
 	Check(ctx context.Context, derive func(*record.Record) (*Row, error), progress func(done, total int64), fault func(Fault) bool) error
-	// Backup writes a consistent copy of the database to a new file at path.
-	Backup(ctx context.Context, path string) error
 	Close() error
 
 	Accounts

@@ -21,24 +21,25 @@ type cli struct {
 	Config  kong.ConfigFlag `help:"YAML file whose keys are the names of flags." placeholder:"FILE"`
 	Verbose bool            `help:"Log every request." short:"v"`
 
-	Serve   serveCmd   `cmd:"" help:"Run a node."`
-	Demo    demoCmd    `cmd:"" help:"Run a node with a fictional region, and keep it alive."`
-	Import  importCmd  `cmd:"" help:"Bring records in from CSV, XLSX, NDJSON or GeoJSON."`
-	Export  exportCmd  `cmd:"" help:"Take records out."`
-	Verify  verifyCmd  `cmd:"" help:"Prove ledger, signatures, checkpoints, and that records equal ledger."`
-	Backup  backupCmd  `cmd:"" help:"Write a consistent copy of a running or stopped node to a file."`
-	Restore restoreCmd `cmd:"" help:"Restore a backup into an empty data folder, and verify it."`
-	Agency  agencyCmd  `cmd:"" help:"Add and list agencies."`
-	User    userCmd    `cmd:"" help:"Add, list and mend people's accounts."`
-	Token   tokenCmd   `cmd:"" help:"Make, list and revoke API tokens."`
-	Peer    peerCmd    `cmd:"" help:"Exchange with other nodes: invite, join, approve, revoke, regions."`
-	Bundle  bundleCmd  `cmd:"" help:"Carry records to another node on a stick, and take what was carried."`
-	Keys    keysCmd    `cmd:"" help:"Lock the key files with a passphrase or a key file, or open them."`
-	Views   viewsCmd   `cmd:"" help:"On PostgreSQL: let roles of the database read an agency's records with GIS and BI tools."`
-	Proof   proofCmd   `cmd:"" help:"Take a proof of a ledger entry, or check one offline."`
-	Bench   benchCmd   `cmd:"" help:"Measure this machine against the figures to beat."`
-	Version versionCmd `cmd:"" help:"Print the version."`
-	OpenAPI openapiCmd `cmd:"" name:"openapi" help:"Print the OpenAPI document." hidden:""`
+	Serve    serveCmd    `cmd:"" help:"Run a node."`
+	Demo     demoCmd     `cmd:"" help:"Run a node with a fictional region, and keep it alive."`
+	Import   importCmd   `cmd:"" help:"Bring records in from CSV, XLSX, NDJSON or GeoJSON."`
+	Export   exportCmd   `cmd:"" help:"Take records out."`
+	Verify   verifyCmd   `cmd:"" help:"Prove ledger, signatures, checkpoints, and that records equal ledger."`
+	Backup   backupCmd   `cmd:"" help:"Write a consistent copy of a running or stopped node to a file."`
+	Restore  restoreCmd  `cmd:"" help:"Restore a backup into an empty data folder, and verify it."`
+	Restored restoredCmd `cmd:"" help:"Accept a database that was put back to an earlier day, or a standby that did not have everything."`
+	Agency   agencyCmd   `cmd:"" help:"Add and list agencies."`
+	User     userCmd     `cmd:"" help:"Add, list and mend people's accounts."`
+	Token    tokenCmd    `cmd:"" help:"Make, list and revoke API tokens."`
+	Peer     peerCmd     `cmd:"" help:"Exchange with other nodes: invite, join, approve, revoke, regions."`
+	Bundle   bundleCmd   `cmd:"" help:"Carry records to another node on a stick, and take what was carried."`
+	Keys     keysCmd     `cmd:"" help:"Lock the key files with a passphrase or a key file, or open them."`
+	Views    viewsCmd    `cmd:"" help:"On PostgreSQL: let roles of the database read an agency's records with GIS and BI tools."`
+	Proof    proofCmd    `cmd:"" help:"Take a proof of a ledger entry, or check one offline."`
+	Bench    benchCmd    `cmd:"" help:"Measure this machine against the figures to beat."`
+	Version  versionCmd  `cmd:"" help:"Print the version."`
+	OpenAPI  openapiCmd  `cmd:"" name:"openapi" help:"Print the OpenAPI document." hidden:""`
 }
 
 // configFile lets a YAML file give flags: "listen: 0.0.0.0:8443", or below the

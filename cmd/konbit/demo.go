@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync/atomic"
@@ -60,7 +61,7 @@ func cards(mine func(agency string) bool) (out []web.DemoCard) {
 func openDemo(ctx context.Context, c *demoCmd, url string, log *slog.Logger) (*node.Node, *demo.Story, error) {
 	clock, story, now := &demoClock{}, demo.New(c.Seed), time.Now()
 	clock.set(now.AddDate(0, 0, -demo.Days-2))
-	n, err := node.Open(ctx, node.Config{Data: c.Data, Name: "Konbit", URL: url, BaseMap: c.Basemap, Proxy: c.Proxy, Log: log, Demo: true, DemoCards: cards(all), Now: clock.Now})
+	n, err := node.Open(ctx, node.Config{Data: c.Data, Store: c.Store, Name: "Konbit", URL: url, BaseMap: c.Basemap, Proxy: c.Proxy, Log: log, Demo: true, DemoCards: cards(all), Now: clock.Now})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -75,6 +76,8 @@ func openDemo(ctx context.Context, c *demoCmd, url string, log *slog.Logger) (*n
 		if err == nil {
 			err = n.SkipReactions(ctx)
 		}
+	} else if n.Accounts.Directory().People[demo.People()[0].ID] == nil {
+		err = errors.New("this is the data of a node that is no demo: name another folder or store")
 	} else { // the past is there already: another story begins now
 		story = demo.New(uint64(now.UnixNano()))
 	}

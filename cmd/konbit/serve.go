@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -110,17 +111,27 @@ func run(ctx context.Context, n *node.Node, l net.Listener, url string, start ti
 }
 
 type demoCmd struct {
-	Data string `help:"Data folder." default:"konbit-demo" type:"path"`
+	Data  string `help:"Data folder." default:"konbit-demo" type:"path"`
+	Store string `help:"postgres://user@host/database, empty or with a demo in it; the file konbit.db in the data folder unless said otherwise." env:"KONBIT_DEMO_STORE" placeholder:"STORE"`
 	listenFlags
-	Seed    uint64 `help:"Another number gives another region." default:"1"`
-	Nodes   int    `help:"1: all agencies on one node. 3: a Haitian, a Dominican and a regional node, with addresses one after the other, and switches to cut the links." default:"1" enum:"1,3"`
-	Quiet   bool   `help:"No live trickle: the room stands still."`
-	Records int    `help:"How many records the past weeks hold; 0: the usual." hidden:""`
+	Seed      uint64 `help:"Another number gives another region." default:"1"`
+	Nodes     int    `help:"1: all agencies on one node. 3: a Haitian, a Dominican and a regional node, with addresses one after the other, and switches to cut the links." default:"1" enum:"1,3"`
+	Processes int    `help:"How many processes run the node, behind one address. More than one need a --store on PostgreSQL." default:"1"`
+	Quiet     bool   `help:"No live trickle: the room stands still."`
+	Records   int    `help:"How many records the past weeks hold; 0: the usual." hidden:""`
+	Member    string `help:"Be one of several processes, with the bus at this address." hidden:"" env:"-"`
 }
 
 func (c *demoCmd) Run(ctx context.Context, top *cli) error {
-	if c.Nodes > 1 {
-		return c.runRegion(ctx, logger(top.Verbose))
+	switch log := logger(top.Verbose); {
+	case c.Member != "":
+		return c.runMember(ctx, log)
+	case c.Nodes > 1 && (c.Processes > 1 || c.Store != ""):
+		return errors.New("a demo of several nodes runs each as one process, on a file of its own")
+	case c.Nodes > 1:
+		return c.runRegion(ctx, log)
+	case c.Processes > 1:
+		return c.runCluster(ctx, top.Verbose, log)
 	}
 	l, url, err := c.listen()
 	if err != nil {
@@ -134,16 +145,21 @@ func (c *demoCmd) Run(ctx context.Context, top *cli) error {
 		return err
 	}
 	defer n.Close()
-	fmt.Println("DEMO: every agency, person and event in it is invented. Sign in as:")
-	for _, card := range cards(all) {
-		fmt.Printf("  %-24s %-12s %s, %s\n", card.Name, card.Password, card.Role, card.AgencyName)
-	}
+	invite()
 	if !c.Quiet {
 		ctx, stop := context.WithCancel(ctx)
 		defer stop()
 		go trickle(ctx, story, func(a demo.Act) error { return give(ctx, n, a) }, log)
 	}
 	return run(ctx, n, l, url, start)
+}
+
+// invite prints the sign-ins of a demo of one node.
+func invite() {
+	fmt.Println("DEMO: every agency, person and event in it is invented. Sign in as:")
+	for _, card := range cards(all) {
+		fmt.Printf("  %-24s %-12s %s, %s\n", card.Name, card.Password, card.Role, card.AgencyName)
+	}
 }
 
 type openapiCmd struct{}

@@ -18,17 +18,18 @@ import (
 // looks for versions that have no row. Each chunk is read in one statement, so that
 // what is committed meanwhile is seen whole or not at all.
 func (db *DB) Check(ctx context.Context, derive func(*record.Record) (*store.Row, error), progress func(done, total int64), fault func(store.Fault) bool) error {
-	var total int64
-	if err := db.each(ctx, "SELECT count(*) FROM record", nil, func(r pgx.Rows) error { return r.Scan(&total) }); err != nil {
+	var total, last int64
+	if err := db.each(ctx, `SELECT count(*), coalesce(max("row"), 0) FROM record`, nil, func(r pgx.Rows) error { return r.Scan(&total, &last) }); err != nil {
 		return err
 	}
-	for last, done := int64(-1), int64(0); ; {
-		some, err := db.checked(ctx, last)
+	done := int64(0)
+	for from := int64(0); from <= last; {
+		some, err := db.checked(ctx, from)
 		if err != nil {
 			return err
 		}
-		if len(some) == 0 {
-			return db.checkOrphans(ctx, fault)
+		if from += searchSpan; len(some) == checkedRows {
+			from = some[len(some)-1].Row + 1
 		}
 		for _, c := range some {
 			what, err := db.checkRow(ctx, c, derive)
@@ -39,10 +40,12 @@ func (db *DB) Check(ctx context.Context, derive func(*record.Record) (*store.Row
 				return nil
 			}
 		}
-		last = some[len(some)-1].Row
-		done += int64(len(some))
-		progress(done, total)
+		if len(some) > 0 {
+			done += int64(len(some))
+			progress(done, max(done, total))
+		}
 	}
+	return db.checkOrphans(ctx, fault)
 }
 
 // checked is a record's row beside the entry that it points at.
@@ -57,16 +60,17 @@ type checked struct {
 	words         bool // the index has a row for it
 }
 
-// checkedRows is how many rows a check compares at once.
+// checkedRows is how many rows a check compares at once. Bounds keep the statement to
+// two partitions of the index.
 const checkedRows = 1000
 
-func (db *DB) checked(ctx context.Context, last int64) (out []*checked, err error) {
+func (db *DB) checked(ctx context.Context, from int64) (out []*checked, err error) {
 	var names []int64
 	if err := db.each(ctx, `SELECT `+briefColumns+`, r.entry, r.expires, r.open, r.author, e.content, e.version, e.record, e.type, x."row" IS NOT NULL
-		FROM (SELECT * FROM record r WHERE r."row" > $1 ORDER BY r."row" LIMIT $2) r
+		FROM (SELECT * FROM record r WHERE r."row" >= $1 AND r."row" < $2 ORDER BY r."row" LIMIT $3) r
 		LEFT JOIN LATERAL (SELECT e.content, e.version, e.record, e.type FROM entry e WHERE e.seq = r.entry OFFSET 0) e ON true
-		LEFT JOIN LATERAL (SELECT s."row" FROM search s WHERE s."row" = r."row" LIMIT 1) x ON true
-		ORDER BY r."row"`, []any{last, checkedRows}, func(r pgx.Rows) error {
+		LEFT JOIN LATERAL (SELECT s."row" FROM search s WHERE s."row" = r."row" AND s."row" >= $1 AND s."row" < $2 LIMIT 1) x ON true
+		ORDER BY r."row"`, []any{from, from + searchSpan, checkedRows}, func(r pgx.Rows) error {
 		var c checked
 		err := r.Scan(append(c.into(), &c.entry, &c.expires, &c.open, &c.author, &c.content, &c.version, &c.record, &c.typ, &c.words)...)
 		c.ID = c.id.Bytes

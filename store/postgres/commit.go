@@ -400,6 +400,11 @@ const (
 		FROM ` + recordArrays + ` AS u(c1, c2, c3, c4, c5, c6, c7, c8, c9, c10, c11, c12, c13, c14, c15, c16, c17, c18, c19) WHERE r."row" = u.c1`
 )
 
+// insertWords is for one partition of the search index.
+func insertWords(part int64) string {
+	return `INSERT INTO ` + span("search", part) + `("row", words) SELECT u.r, u.t::tsvector FROM unnest($1::bigint[], $2::text[]) AS u(r, t)`
+}
+
 // flush writes what has collected.
 func (w *writing) flush() error {
 	var b pgx.Batch
@@ -416,7 +421,7 @@ func (w *writing) flush() error {
 	queue(&w.added, insertRecord, recordTypes)
 	queue(&w.changed, updateRecord, recordTypes)
 	for part, c := range w.words {
-		queue(c, `INSERT INTO `+span("search", part)+`("row", words) SELECT u.r, u.t::tsvector FROM unnest($1::bigint[], $2::text[]) AS u(r, t)`, "it")
+		queue(c, insertWords(part), "it")
 	}
 	for part, c := range w.reworded {
 		queue(c, `UPDATE `+span("search", part)+` s SET words = u.t::tsvector FROM unnest($1::bigint[], $2::text[]) AS u(r, t) WHERE s."row" = u.r`, "it")

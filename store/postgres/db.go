@@ -33,6 +33,7 @@ type DB struct {
 	turn *turn         // held by who has pen
 
 	seen atomic.Int64 // the largest ledger that this process has seen
+	met  met          // the server
 
 	names struct {
 		sync.RWMutex
@@ -43,7 +44,7 @@ type DB struct {
 		sync.RWMutex
 		n map[string]int64
 	}
-	parts partitions
+	parts parts
 	few   int // see find.go
 }
 
@@ -79,7 +80,7 @@ func open(ctx context.Context, url string, only bool) (_ *DB, err error) {
 	}()
 	// Every statement here is a walk along an index. Statistics of tables that have
 	// just been filled must not lead anywhere else.
-	if db.pool, err = connect(ctx, url, 32, map[string]string{"enable_seqscan": "off", "jit": "off", "plan_cache_mode": "force_custom_plan"}); err != nil {
+	if db.pool, err = db.connect(ctx, url, 32, map[string]string{"enable_seqscan": "off", "jit": "off", "plan_cache_mode": "force_custom_plan"}); err != nil {
 		return nil, err
 	}
 	if only {
@@ -88,7 +89,7 @@ func open(ctx context.Context, url string, only bool) (_ *DB, err error) {
 		}
 		return db, nil
 	}
-	if db.writers, err = connect(ctx, url, 2, map[string]string{"enable_seqscan": "off", "enable_hashjoin": "off", "enable_mergejoin": "off", "jit": "off",
+	if db.writers, err = db.connect(ctx, url, 2, map[string]string{"enable_seqscan": "off", "enable_hashjoin": "off", "enable_mergejoin": "off", "jit": "off",
 		"plan_cache_mode": "force_generic_plan", "idle_in_transaction_session_timeout": idle}); err != nil {
 		return nil, err
 	}
@@ -100,7 +101,7 @@ func open(ctx context.Context, url string, only bool) (_ *DB, err error) {
 
 // connect makes a pool whose sessions have the settings. What the URL sets itself
 // stays as it is.
-func connect(ctx context.Context, url string, most int32, settings map[string]string) (*pgxpool.Pool, error) {
+func (db *DB) connect(ctx context.Context, url string, most int32, settings map[string]string) (*pgxpool.Pool, error) {
 	cfg, err := pgxpool.ParseConfig(url)
 	if err != nil { // its text would hold the password
 		return nil, &record.Error{Code: record.Invalid, Op: "store.open", Message: "the address of the database cannot be read", Hint: "postgres://user@host:5432/database"}
@@ -115,17 +116,96 @@ func connect(ctx context.Context, url string, most int32, settings map[string]st
 			cfg.ConnConfig.RuntimeParams[k] = v
 		}
 	}
+	// Of several servers the primary is meant, also while it takes no changes.
 	if len(cfg.ConnConfig.Fallbacks) > 0 && cfg.ConnConfig.ValidateConnect == nil {
-		cfg.ConnConfig.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
+		cfg.ConnConfig.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsPrimary
 	}
 	if cfg.ConnConfig.ConnectTimeout == 0 {
 		cfg.ConnConfig.ConnectTimeout = 3 * time.Second
 	}
+	cfg.ConnConfig.DialFunc = dial
+	cfg.AfterConnect = db.meet
 	if !strings.Contains(url, "pool_max_conns") {
 		cfg.MaxConns = most
 	}
 	cfg.HealthCheckPeriod = 2 * time.Second
 	return pgxpool.NewWithConfig(ctx, cfg)
+}
+
+// met is which server the connections lead to.
+type met struct {
+	sync.Mutex
+	server string       // since when it runs, and which database it is there
+	times  atomic.Int64 // that it was another one
+}
+
+// meet looks where a new connection leads. After another server, or another database
+// in the place of this one, a ledger that is shorter is refused before anything is
+// read from it, and what is remembered of its tables is forgotten: a standby that did
+// not have everything gives the same numbers to other names.
+func (db *DB) meet(ctx context.Context, c *pgx.Conn) error {
+	var is string
+	var standby bool
+	if err := c.QueryRow(ctx, "SELECT concat_ws(' ', pg_postmaster_start_time(), oid), pg_is_in_recovery() FROM pg_database WHERE datname = current_database()", pgx.QueryExecModeExec).Scan(&is, &standby); err != nil {
+		return err
+	}
+	if was := db.met.is(is); was == is {
+		return nil
+	}
+	if seen := db.seen.Load(); seen > 0 {
+		if standby && !db.only {
+			return record.Errorf(record.Unavailable, "store.open", "the database server is a standby now; it takes no changes")
+		}
+		var size int64
+		if err := c.QueryRow(ctx, "SELECT size FROM head", pgx.QueryExecModeExec).Scan(&size); err != nil {
+			return err
+		}
+		if err := db.older(seen, size); err != nil {
+			return err
+		}
+	}
+	if !db.met.another(is) {
+		return nil
+	}
+	db.names.Lock()
+	clear(db.names.n)
+	clear(db.names.s)
+	db.names.Unlock()
+	db.markings.Lock()
+	clear(db.markings.n)
+	db.markings.Unlock()
+	db.parts.Store(&partitions{})
+	return nil
+}
+
+// is returns the server that was met last; the first one that is met is it.
+func (m *met) is(server string) string {
+	m.Lock()
+	defer m.Unlock()
+	if m.server == "" {
+		m.server = server
+	}
+	return m.server
+}
+
+// another takes down that it is another server now, and reports whether it was not known.
+func (m *met) another(server string) bool {
+	m.Lock()
+	defer m.Unlock()
+	if m.server == server {
+		return false
+	}
+	m.server = server
+	m.times.Add(1) // before anything is forgotten that a turn under way may need; see commit
+	return true
+}
+
+// parts are the partitions of the server that was met.
+type parts struct{ atomic.Pointer[partitions] }
+
+func (p *parts) ensure(ctx context.Context, pool *pgxpool.Pool, seq, row int64) error {
+	p.CompareAndSwap(nil, &partitions{})
+	return p.Load().ensure(ctx, pool, seq, row)
 }
 
 // Close ends every connection.
@@ -184,6 +264,10 @@ func (db *DB) write(ctx context.Context, fn func(pgx.Tx) error) error {
 func (db *DB) onDuty(ctx context.Context, fn func(pgx.Tx) error) error {
 	return db.write(ctx, func(tx pgx.Tx) error {
 		if term := db.term.Load(); term != 0 {
+			// A process that stands still here must not hold up who takes over.
+			if _, err := tx.Exec(ctx, "SET LOCAL idle_in_transaction_session_timeout = '"+leash+"'"); err != nil {
+				return err
+			}
 			var ok bool
 			if err := tx.QueryRow(ctx, "SELECT term = $1 FROM duty FOR SHARE", term).Scan(&ok); err != nil {
 				return err
@@ -206,7 +290,7 @@ func (db *DB) fault(op string, err error) error {
 	var pg *pgconn.PgError
 	if !errors.As(err, &pg) {
 		e.Message, e.Hint = "the database cannot be reached; nothing was saved", "look whether the PostgreSQL server runs and the network to it is up"
-		if op == "read" {
+		if op == "read" || op == "open" {
 			e.Message = "the database cannot be reached"
 		}
 		return e

@@ -54,61 +54,75 @@ func (db *DB) Moment(ctx context.Context) (*Moment, error) {
 // somebody writes now, or another copy reads or fills the database.
 func (db *DB) Alone(ctx context.Context) (*Moment, error) {
 	m, err := db.moment(ctx, pgx.TxOptions{IsoLevel: pgx.RepeatableRead}, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, "SET LOCAL lock_timeout = '3s'"); err != nil {
-			return err
-		}
+		// Locking shows no moment yet: what was written before is seen.
 		names := []string{"head"}
 		for i := range store.Tables {
 			names = append(names, store.Tables[i].Name)
 		}
-		// Locking takes no snapshot yet: what was written before is seen.
-		_, err := tx.Exec(ctx, "LOCK TABLE "+strings.Join(names, ", ")+" IN EXCLUSIVE MODE", pgx.QueryExecModeSimpleProtocol)
-		if err != nil {
-			return err
+		for _, q := range []string{"SET LOCAL lock_timeout = '" + briefly + "'", "LOCK TABLE " + strings.Join(names, ", ") + " IN EXCLUSIVE MODE", fmt.Sprintf("SELECT pg_advisory_xact_lock(%d)", copying)} {
+			if _, err := tx.Exec(ctx, q); err != nil {
+				return taken(err)
+			}
 		}
-		var free bool
-		if err := tx.QueryRow(ctx, "SELECT pg_try_advisory_xact_lock($1)", copying).Scan(&free); err != nil {
-			return err
-		}
-		return taken(free)
+		return nil
 	})
-	var pg *pgconn.PgError
-	if errors.As(err, &pg) && pg.Code == "55P03" {
-		e := record.Errorf(record.Unavailable, "store.copy", "somebody writes to this database now")
-		e.Hint = "stop every process of the node, and every other copy"
-		return nil, e
-	}
 	return m, db.fault("copy", err)
 }
 
-// copying is the advisory lock of who copies from or into a database: the ASCII codes of "copy".
-const copying = 0x636f7079
+// Advisory locks. Who copies from or into a database holds copying, who writes rows of
+// a copy loading, shared. The numbers are the ASCII codes of "copy" and "load".
+const (
+	copying = 0x636f7079
+	loading = 0x6c6f6164
+)
 
-func taken(free bool) error {
-	if free {
-		return nil
+// briefly is how long a copy waits for others to end: as long as a server needs to
+// see that one was killed.
+const briefly = "4s"
+
+// taken says who has what could not be locked.
+func taken(err error) error {
+	var pg *pgconn.PgError
+	if !errors.As(err, &pg) || pg.Code != "55P03" {
+		return err
 	}
-	return record.Errorf(record.Unavailable, "store.copy", "another copy reads or fills this database now")
+	e := record.Errorf(record.Unavailable, "store.copy", "somebody writes to this database now, or another copy reads or fills it")
+	e.Hint = "stop every process of the node, and every other copy"
+	return e
 }
 
-// Reserve keeps other copies away from this database until the returned function is called.
+// Reserve keeps other copies away from this database until the returned function is
+// called. What one that was killed has left under way is over when it returns.
 func (db *DB) Reserve(ctx context.Context) (release func(), err error) {
 	c, err := db.pool.Acquire(ctx)
 	if err != nil {
 		return nil, db.fault("copy", err)
 	}
-	var free bool
-	if err = c.QueryRow(ctx, "SELECT pg_try_advisory_lock($1)", copying).Scan(&free); err == nil {
-		err = taken(free)
-	}
-	if err != nil {
-		c.Release()
-		return nil, db.fault("copy", err)
-	}
-	return func() {
+	release = func() {
 		c.Conn().Close(context.WithoutCancel(ctx)) // and with it the lock
 		c.Release()
-	}, nil
+	}
+	for _, q := range []string{"SET lock_timeout = '" + briefly + "'", fmt.Sprintf("SELECT pg_advisory_lock(%d)", copying), fmt.Sprintf("SELECT pg_advisory_lock(%d)", loading), fmt.Sprintf("SELECT pg_advisory_unlock(%d)", loading)} {
+		if _, err := c.Exec(ctx, q); err != nil {
+			release()
+			return nil, db.fault("copy", taken(err))
+		}
+	}
+	if err := pgx.BeginFunc(ctx, c, func(tx pgx.Tx) error { return sameColumns(ctx, tx) }); err != nil {
+		release()
+		return nil, db.fault("copy", err)
+	}
+	return release, nil
+}
+
+// fill is write for the rows of a copy.
+func (db *DB) fill(ctx context.Context, fn func(pgx.Tx) error) error {
+	return db.write(ctx, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, fmt.Sprintf("SELECT pg_advisory_xact_lock_shared(%d)", loading)); err != nil {
+			return err
+		}
+		return fn(tx)
+	})
 }
 
 func (db *DB) moment(ctx context.Context, how pgx.TxOptions, lock func(pgx.Tx) error) (*Moment, error) {
@@ -127,11 +141,20 @@ func (db *DB) moment(ctx context.Context, how pgx.TxOptions, lock func(pgx.Tx) e
 			return nil, err
 		}
 	}
-	if _, _, err := m.Head(ctx); err != nil { // the moment is now
+	if err := sameColumns(ctx, tx); err != nil { // the moment is now
 		m.Close()
-		return nil, err
+		return nil, db.fault("read", err)
 	}
 	return m, nil
+}
+
+// sameColumns refuses a schema that this konbit could go on with but knows only in part.
+func sameColumns(ctx context.Context, tx pgx.Tx) error {
+	have, _, err := schemaOf(ctx, tx)
+	if err == nil && have != version {
+		err = newer(have, have)
+	}
+	return err
 }
 
 // patient lets a transaction last, whatever the server's settings are.
@@ -181,7 +204,7 @@ func (db *DB) Dump(ctx context.Context, t *store.Table, after []any, fn func(row
 
 // fetched is how many rows come at once. They are read before fn gets them: a server
 // ends a connection on which nobody takes what it sends.
-const fetched = 256
+const fetched = 128
 
 func dump(ctx context.Context, tx pgx.Tx, t *store.Table, after []any, fn func(row []any) error) error {
 	where, args := copied(t, after)
@@ -266,7 +289,7 @@ func (db *DB) Load(ctx context.Context, t *store.Table, rows [][]any) error {
 			return db.fault("write", err)
 		}
 	}
-	return db.write(ctx, func(tx pgx.Tx) error {
+	return db.fill(ctx, func(tx pgx.Tx) error {
 		if err := copyIn(ctx, tx, t.Name, t.Columns, rows); err != nil {
 			return err
 		}
@@ -343,8 +366,8 @@ func (db *DB) loadWords(ctx context.Context, part int64, words []store.Words) er
 			return err
 		}
 	}
-	return db.write(ctx, func(tx pgx.Tx) error {
-		if false && !full {
+	return db.fill(ctx, func(tx pgx.Tx) error {
+		if !full {
 			names, err := wordIndexes(ctx, tx, table)
 			if err != nil {
 				return err
@@ -387,7 +410,7 @@ const wordIndex = "CREATE INDEX ON %s USING gin(words) WITH (fastupdate = on, gi
 // indexWords makes the inverted index of a partition that was filled without.
 func (db *DB) indexWords(ctx context.Context, part int64) error {
 	table := span("search", part)
-	return db.write(ctx, func(tx pgx.Tx) error {
+	return db.fill(ctx, func(tx pgx.Tx) error {
 		names, err := wordIndexes(ctx, tx, table)
 		if err != nil || len(names) > 0 {
 			return err

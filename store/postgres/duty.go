@@ -2,7 +2,6 @@ package postgres
 
 import (
 	"context"
-	"net"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -31,9 +30,13 @@ func (db *DB) OnDuty(ctx context.Context, p store.Process, do func(ctx context.C
 	if db.only {
 		return record.Errorf(record.Unavailable, "store.duty", "the store is open for reading only")
 	}
-	for {
+	for away := false; ; away = true {
 		c, err := db.elected(ctx, p)
 		if err == nil {
+			if away { // the connections in the pools may be dead as well, and do must not fail of one
+				db.pool.Reset()
+				db.writers.Reset()
+			}
 			var lost bool
 			if lost, err = db.serve(ctx, c, do); !lost {
 				return err
@@ -50,8 +53,6 @@ func (db *DB) OnDuty(ctx context.Context, p store.Process, do func(ctx context.C
 // elected waits for the lock, and returns the session that holds it.
 func (db *DB) elected(ctx context.Context, p store.Process) (_ *pgx.Conn, err error) {
 	cfg := db.pool.Config().ConnConfig
-	// A server that vanishes does not leave us waiting on a connection that is dead.
-	cfg.DialFunc = (&net.Dialer{KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: beat, Interval: beat, Count: 2}}).DialContext
 	// What the operator set for short questions must not end a long wait.
 	for k, v := range map[string]string{"application_name": "konbit duty", "statement_timeout": "0", "lock_timeout": "0", "idle_session_timeout": leash} {
 		cfg.RuntimeParams[k] = v
@@ -65,6 +66,12 @@ func (db *DB) elected(ctx context.Context, p store.Process) (_ *pgx.Conn, err er
 			hangUp(ctx, c)
 		}
 	}()
+	if err := db.meet(ctx, c); err != nil {
+		return nil, err
+	}
+	// A server that can do so looks whether we are still there while we wait. Of one
+	// that cannot, the session stays until its turn comes, and then ends.
+	_, _ = c.Exec(ctx, "SET client_connection_check_interval = '2s'")
 	if _, err := c.Exec(ctx, "SELECT pg_advisory_lock($1)", dutyLock); err != nil {
 		return nil, err
 	}

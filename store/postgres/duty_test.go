@@ -1,6 +1,7 @@
 package postgres_test
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -42,12 +43,15 @@ func await[T any](t testing.TB, what string, from <-chan T) T {
 // until waits for a condition.
 func until(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(soon)
+	late := time.After(soon)
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
 	for !ok() {
-		if time.Now().After(deadline) {
+		select {
+		case <-tick.C:
+		case <-late:
 			t.Fatalf("%s: it is not so within %v", what, soon)
 		}
-		time.Sleep(10 * time.Millisecond)
 	}
 }
 
@@ -74,7 +78,8 @@ type sentry struct {
 	ended chan time.Time // the context of do
 	leave chan error     // what do returns while its context lives
 	over  chan error     // what OnDuty returned
-	busy  *atomic.Int32  // how many are on duty
+	on    atomic.Bool
+	busy  *atomic.Int32 // how many are on duty
 }
 
 // post makes a process and lets it wait for its duty.
@@ -93,13 +98,16 @@ func post(t testing.TB, url, name string, busy *atomic.Int32) *sentry {
 }
 
 func (s *sentry) do(ctx context.Context) error {
-	if n := s.busy.Add(1); n > 1 {
+	n := s.busy.Add(1)
+	defer s.busy.Add(-1)
+	if n > 1 {
 		return fmt.Errorf("%d processes are on duty", n)
 	}
+	s.on.Store(true)
 	s.began <- time.Now()
-	defer s.busy.Add(-1)
 	select {
 	case <-ctx.Done():
+		s.on.Store(false)
 		s.ended <- time.Now()
 		return ctx.Err()
 	case err := <-s.leave:
@@ -183,14 +191,31 @@ func TestFailureOfTheDutyIsReturned(t *testing.T) {
 
 func TestFailureBecauseTheDatabaseIsAwayIsALossOfDuty(t *testing.T) {
 	s := pgtest.Start(t)
-	url := s.URL("postgres")
-	var busy atomic.Int32
-	one := post(t, url, "one", &busy)
-	await(t, "one", one.began)
-	s.Kill()
-	one.leave <- errors.New("the database cannot be reached") // before a look at the session has seen it
-	s.Start()
-	await(t, "one, again", one.began)
+	db := open(t, s.URL("postgres"))
+	began, over := make(chan bool, 100), make(chan error, 1)
+	inner, stop := context.WithCancel(ctx)
+	defer stop()
+	go func() {
+		over <- db.OnDuty(inner, store.Process{ID: "one"}, func(ctx context.Context) error {
+			began <- true
+			for ctx := context.WithoutCancel(ctx); inner.Err() == nil; { // it fails by itself
+				if _, err := db.Value(ctx, "x"); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}()
+	for range 3 {
+		await(t, "one", began)
+		s.Kill()
+		s.Start()
+	}
+	await(t, "one, again", began)
+	stop()
+	if err := await(t, "the end of one", over); err != nil {
+		t.Error(err)
+	}
 }
 
 func TestDeposedHolderIsRefused(t *testing.T) {
@@ -220,7 +245,7 @@ func TestDeposedHolderIsRefused(t *testing.T) {
 	}
 	cut := time.Now()
 	await(t, "two", two.began)
-	if late := await(t, "the end of one's duty", one.ended).Sub(cut); late > 500*time.Millisecond {
+	if late := await(t, "the end of one's duty", one.ended).Sub(cut); late > 900*time.Millisecond {
 		t.Errorf("one learned after %v that its connection was cut", late)
 	}
 	for what, err := range writes(one.db) {
@@ -250,9 +275,12 @@ func TestExactlyOneIsOnDutyAfterTheServerWasAway(t *testing.T) {
 	serving := func() *sentry {
 		t.Helper()
 		waiting(t, url, 2)
-		name := ""
-		until(t, "somebody on duty", func() bool { name = onDuty(t, url); return name != "" && busy.Load() == 1 })
-		return all[slices.IndexFunc(all, func(s *sentry) bool { return s.name == name })]
+		i := 0
+		until(t, "one on duty, whom the table names", func() bool {
+			i = slices.IndexFunc(all, func(s *sentry) bool { return s.on.Load() })
+			return i >= 0 && busy.Load() == 1 && onDuty(t, url) == all[i].name
+		})
+		return all[i]
 	}
 	for _, breaks := range []func(){func() { s.Stop(pgtest.Fast) }, s.Kill, func() { s.Stop(pgtest.Immediate) }} {
 		holder := serving()
@@ -262,7 +290,6 @@ func TestExactlyOneIsOnDutyAfterTheServerWasAway(t *testing.T) {
 			t.Errorf("the process on duty learned after %v that the database is away", late)
 		}
 		s.Start()
-		ask[string](t, url, "UPDATE duty SET process = '' RETURNING process")
 	}
 	serving()
 }
@@ -324,7 +351,7 @@ func TestMachineThatVanishesIsReplaced(t *testing.T) {
 // child runs this test binary again, as a process that goes on duty, and returns when it is.
 func child(t testing.TB, url string) (c *exec.Cmd, says func() string) {
 	t.Helper()
-	c = exec.Command(os.Args[0], "-test.run=^TestChildOnDuty$", "-test.v")
+	c = exec.Command(os.Args[0])
 	c.Env = append(os.Environ(), "KONBIT_TEST_DUTY="+url)
 	out, err := c.StdoutPipe()
 	if err != nil {
@@ -337,24 +364,8 @@ func child(t testing.TB, url string) (c *exec.Cmd, says func() string) {
 	read := make(chan struct{})
 	go func() {
 		defer close(read)
-		var rest string
-		b := make([]byte, 1000)
-		for {
-			n, err := out.Read(b)
-			rest += string(b[:n])
-			for {
-				line, after, ok := strings.Cut(rest, "\n")
-				if !ok {
-					break
-				}
-				rest = after
-				if said, ok := strings.CutPrefix(line, "duty: "); ok {
-					lines <- said
-				}
-			}
-			if err != nil {
-				return
-			}
+		for in := bufio.NewScanner(out); in.Scan(); {
+			lines <- in.Text()
 		}
 	}()
 	t.Cleanup(func() {
@@ -369,22 +380,22 @@ func child(t testing.TB, url string) (c *exec.Cmd, says func() string) {
 	return c, says
 }
 
-// TestChildOnDuty is the process that child starts.
-func TestChildOnDuty(t *testing.T) {
+// TestMain is the process that child starts, when it is told so.
+func TestMain(m *testing.M) {
 	url := os.Getenv("KONBIT_TEST_DUTY")
 	if url == "" {
-		t.Skip("it is run by other tests")
+		os.Exit(m.Run())
 	}
-	db := open(t, url)
-	err := db.OnDuty(ctx, store.Process{ID: "child"}, func(ctx context.Context) error {
-		fmt.Println("duty: began")
-		<-ctx.Done()
-		fmt.Println("duty:", record.CodeOf(db.SetCursor(context.WithoutCancel(ctx), "react", 7)))
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
+	db, err := postgres.Open(ctx, url)
+	if err == nil {
+		err = db.OnDuty(ctx, store.Process{ID: "child"}, func(ctx context.Context) error {
+			fmt.Println("began")
+			<-ctx.Done()
+			fmt.Println(record.CodeOf(db.SetCursor(context.WithoutCancel(ctx), "react", 7)))
+			return nil
+		})
 	}
+	fmt.Println("it ends:", err)
 }
 
 func TestProcessThatIsKilledIsReplacedAtOnce(t *testing.T) {
@@ -402,6 +413,22 @@ func TestProcessThatIsKilledIsReplacedAtOnce(t *testing.T) {
 	} else {
 		t.Logf("it was replaced after %v", late)
 	}
+}
+
+func TestProcessThatIsKilledDoesNotWaitOn(t *testing.T) {
+	url := pgtest.URL(t)
+	var busy atomic.Int32
+	one := post(t, url, "one", &busy)
+	await(t, "one", one.began)
+	c := exec.Command(os.Args[0])
+	c.Env = append(os.Environ(), "KONBIT_TEST_DUTY="+url)
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	waiting(t, url, 1)
+	c.Process.Kill()
+	c.Wait()
+	waiting(t, url, 0)
 }
 
 // TestProcessThatStandsStillIsReplaced freezes a process, whose connections live on.

@@ -93,8 +93,8 @@ func (db *DB) Scan(ctx context.Context, q *store.Query, fn func(*store.Brief) bo
 	return nil
 }
 
-// few is how many rows are looked at one by one rather than sought in the inverted
-// index.
+// few is how many rows are looked at one by one, in about the time that the inverted
+// index takes for a frequent term.
 const few = 3000
 
 // hit is a row that matches.
@@ -128,10 +128,10 @@ type search struct {
 	exact params // conditions on a row, compared with what it says itself
 	where string
 
-	words  bool     // some are asked for: a row does not say whether it has them
-	narrow bool     // something beside the kinds narrows
-	seldom []string // terms of the markings, when the reader sees few
-	groups [][]string
+	words  [][]string // groups of words that are asked for: a row does not say whether it has them
+	groups [][]string // groups of terms for the inverted index, words among them
+	narrow bool       // something beside the kinds narrows
+	seldom []string   // terms of the markings, when the reader sees few
 
 	lo, hi int64 // rows, lo <= row < hi
 }
@@ -231,8 +231,9 @@ func (s *search) prepare(ctx context.Context) (some bool, err error) {
 		where = append(where, `(r.observed, r."row") < (`+s.exact.add(q.Before.Observed)+", "+s.exact.add(q.Before.Row)+")")
 	}
 	s.where = strings.Join(where, " AND ")
-	s.words = len(q.Terms) > 0
-	s.groups = index.Groups(q)
+	none := func(g []string) bool { return len(g) == 0 }
+	s.words = slices.DeleteFunc(slices.Clone(q.Terms), none)
+	s.groups = slices.DeleteFunc(index.Groups(q), none)
 	s.narrow = len(s.groups) > 0
 	s.seldom = index.Seldom(q)
 	return true, nil
@@ -276,10 +277,10 @@ func (s *search) sight(ctx context.Context) (where []string, some bool, err erro
 
 // run chooses how to find the page.
 //
-//   - Newest first: from the newest row down, until the page is full. Rows are
-//     looked at one by one as long as many of them match, and no words are asked
-//     for; then they are sought in the inverted index, which merges words, window,
-//     states and facets. Spans of time bound the rows by zone.
+//   - Newest first: from the newest row down, until the page is full. Some rows are
+//     looked at one by one, and more as long as many of them match; then they are
+//     sought in the inverted index, which merges words, window, states and facets.
+//     Spans of time bound the rows by zone.
 //   - Newest observed first, with something that narrows: the same walk, see latest.
 //   - A span of time that holds few rows, or newest observed first of everything: the
 //     (kind, observed) index.
@@ -295,17 +296,20 @@ func (s *search) run(ctx context.Context) ([]hit, error) {
 		return s.observed(ctx)
 	}
 	if inSpan > 0 && inSpan < int64(s.db.few) && inSpan < s.hi-s.lo {
-		if !s.words || inSpan < lookups*((s.hi-1)/searchSpan-s.lo/searchSpan+1) {
+		if len(s.words) == 0 || inSpan < lookups*((s.hi-1)/searchSpan-s.lo/searchSpan+1) {
 			return s.span(ctx)
 		}
 	}
-	terms := tsquery(append(s.groups, s.seldom))
+	terms := tsquery(append(s.groups, s.seldom), " & ")
 	if terms == "" {
 		return nil, nil
 	}
-	w := &walk{search: s, terms: terms, direct: int64(s.db.few), parts: 1}
-	if s.words {
-		w.direct /= 12 // to look at words takes that much longer
+	w := &walk{search: s, terms: terms, some: int64(s.db.few), parts: 1}
+	if len(w.words) > 0 {
+		w.some /= 12 // a row's words lie elsewhere, and most words are not frequent
+	}
+	if !rare {
+		w.direct = w.some
 	}
 	if s.q.ByObserved {
 		return w.latest(ctx)
@@ -325,6 +329,9 @@ func (s *search) bounds(ctx context.Context) (inSpan int64, rare bool, err error
 	q := s.q
 	var b pgx.Batch
 	var rows, ours, all int64
+	// To start a second process takes longer than most of what it would do here, and
+	// what an index has in order is not to be read whole and sorted: pages are short.
+	b.Queue("SELECT set_config('max_parallel_workers_per_gather', '0', true), set_config('enable_sort', 'off', true)")
 	b.Queue("SELECT rows FROM head").QueryRow(func(r pgx.Row) error { return r.Scan(&rows) })
 	b.Queue("SELECT coalesce(sum(n) FILTER (WHERE kind = ANY($1)), 0)::bigint, coalesce(sum(n), 0)::bigint FROM tally", s.kinds).QueryRow(func(r pgx.Row) error { return r.Scan(&ours, &all) })
 	from, to, since := int64(-1<<62), int64(1<<62), int64(-1<<62)
@@ -379,9 +386,22 @@ func (s *search) columns() string {
 	return `r."row", r.observed, r.entry`
 }
 
-// query runs one statement and collects the hits.
-func (s *search) query(ctx context.Context, q string, args []any) (hits []hit, err error) {
-	err = eachOn(ctx, s.tx, q, args, func(r pgx.Rows) error {
+// query runs one statement and collects the hits. Statements differ with what is asked
+// for: the server does not keep them. aside gives back the statement's locks: a server
+// has room for some thousand, and a walk through all partitions would take hundreds.
+func (s *search) query(ctx context.Context, aside bool, q string, args []any) (hits []hit, err error) {
+	tx := s.tx
+	if aside {
+		if tx, err = s.tx.Begin(ctx); err != nil {
+			return nil, err
+		}
+		defer func() {
+			if e := tx.Rollback(ctx); err == nil {
+				err = e
+			}
+		}()
+	}
+	err = eachOn(ctx, tx, q, append([]any{pgx.QueryExecModeCacheDescribe}, args...), func(r pgx.Rows) error {
 		var h hit
 		into := []any{&h.row, &h.observed, &h.entry}
 		if s.brief {
@@ -399,14 +419,14 @@ func (s *search) query(ctx context.Context, q string, args []any) (hits []hit, e
 // keeps a subquery by itself, and conditions out of it that would lure towards
 // another index.
 
-// having says that a row r with lo <= row < hi has the words that are asked for, as a
-// join and a condition; nothing when none are.
-func (s *search) having(p *params, lo, hi string) (join, cond string) {
-	if !s.words {
+// having says that a row r with lo <= row < hi has the groups of words, as a join and
+// a condition; nothing when there are none.
+func having(p *params, groups [][]string, lo, hi string) (join, cond string) {
+	if len(groups) == 0 {
 		return "", "true"
 	}
-	return `CROSS JOIN LATERAL (SELECT s.words FROM search s WHERE s."row" = r."row" AND s."row" >= ` + lo + ` AND s."row" < ` + hi + ` OFFSET 0) x`,
-		"x.words @@ " + p.add(tsquery(s.q.Terms)) + "::tsquery"
+	return `CROSS JOIN LATERAL (SELECT s.words FROM search s WHERE s."row" = r."row" AND s."row" >= ` + lo + ` AND s."row" < ` + hi + ` OFFSET 0) w`,
+		"w.words @@ " + p.add(tsquery(groups, " <-> ")) + "::tsquery"
 }
 
 // span finds rows of a span of observed time that holds few, newest first.
@@ -420,8 +440,8 @@ func (s *search) span(ctx context.Context) ([]hit, error) {
 		to = s.q.To.UnixMicro()
 	}
 	lo, hi := p.add(s.lo), p.add(s.hi)
-	join, cond := s.having(&p, lo, hi)
-	return s.query(ctx, `SELECT `+s.columns()+` FROM (SELECT r.* FROM (
+	join, cond := having(&p, s.words, lo, hi)
+	return s.query(ctx, false, `SELECT `+s.columns()+` FROM (SELECT r.* FROM (
 			SELECT r.* FROM record r WHERE r.kind = ANY(`+p.add(s.kinds)+`::bigint[]) AND r.observed >= `+p.add(from)+` AND r.observed < `+p.add(to)+` OFFSET 0
 		) r WHERE r."row" >= `+lo+` AND r."row" < `+hi+` AND `+s.where+` ORDER BY r."row" DESC OFFSET 0) r `+join+` WHERE `+cond+` ORDER BY r."row" DESC LIMIT `+p.add(s.limit), p.args)
 }
@@ -434,7 +454,7 @@ func (s *search) observed(ctx context.Context) ([]hit, error) {
 		before = s.q.Before.Observed
 	}
 	limit := p.add(s.limit)
-	return s.query(ctx, `SELECT `+s.columns()+` FROM unnest(`+p.add(s.kinds)+`::bigint[]) k CROSS JOIN LATERAL (
+	return s.query(ctx, false, `SELECT `+s.columns()+` FROM unnest(`+p.add(s.kinds)+`::bigint[]) k CROSS JOIN LATERAL (
 			SELECT r.* FROM record r WHERE r.kind = k AND r.observed <= `+p.add(before)+` AND r."row" >= `+p.add(s.lo)+` AND r."row" < `+p.add(s.hi)+` AND `+s.where+`
 			ORDER BY r.observed DESC, r."row" DESC LIMIT `+limit+`
 		) r ORDER BY r.observed DESC, r."row" DESC LIMIT `+limit, p.args)
@@ -444,6 +464,7 @@ func (s *search) observed(ctx context.Context) ([]hit, error) {
 type walk struct {
 	*search
 	terms  string
+	some   int64 // few, fewer when words are looked at
 	direct int64 // how many rows to look at one by one next; 0: to seek in the index
 	parts  int64 // how many partitions of the index to look into next
 	since  int64 // observed time before which nothing matters; see latest
@@ -498,6 +519,9 @@ func (w *walk) latest(ctx context.Context) (best []hit, err error) {
 // step finds the newest rows below hi, at most limit of them, and lowers hi to what
 // it has not looked at.
 func (w *walk) step(ctx context.Context, limit int) ([]hit, error) {
+	if w.hi-w.lo <= 2*w.some {
+		w.direct = 2 * w.some
+	}
 	from := max(w.lo, w.hi-w.direct)
 	if w.direct == 0 {
 		from = max(w.lo, ((w.hi-1)/searchSpan-w.parts+1)*searchSpan)
@@ -506,14 +530,18 @@ func (w *walk) step(ctx context.Context, limit int) ([]hit, error) {
 	lo, hi := p.add(from), p.add(w.hi)
 	var q string
 	if w.direct > 0 {
-		join, cond := w.having(&p, lo, hi)
+		join, cond := having(&p, w.words, lo, hi)
 		q = `SELECT ` + w.columns() + ` FROM (SELECT r.* FROM record r WHERE r."row" >= ` + lo + ` AND r."row" < ` + hi + ` ORDER BY r."row" DESC OFFSET 0) r ` + join + `
 			WHERE ` + w.where + ` AND r.observed >= ` + p.add(w.since) + ` AND ` + cond + ` ORDER BY r."row" DESC LIMIT ` + p.add(limit)
 	} else {
+		// The index knows which words a row has, not in which order. That is looked up
+		// when the row's turn has come, not for all that the index yields.
+		join, cond := having(&p, phrases(w.words), lo, hi)
 		q = `SELECT ` + w.columns() + ` FROM (SELECT s."row" FROM search s WHERE s.words @@ ` + p.add(w.terms) + `::tsquery AND s."row" >= ` + lo + ` AND s."row" < ` + hi + ` ORDER BY s."row" DESC OFFSET 0) x
-			CROSS JOIN LATERAL (SELECT r.* FROM record r WHERE r."row" = x."row" AND ` + w.where + ` AND r.observed >= ` + p.add(w.since) + ` OFFSET 0) r ORDER BY x."row" DESC LIMIT ` + p.add(limit)
+			CROSS JOIN LATERAL (SELECT r.* FROM record r WHERE r."row" = x."row" AND ` + w.where + ` AND r.observed >= ` + p.add(w.since) + ` OFFSET 0) r ` + join + ` WHERE ` + cond + `
+			ORDER BY x."row" DESC LIMIT ` + p.add(limit)
 	}
-	hits, err := w.query(ctx, q, p.args)
+	hits, err := w.query(ctx, w.direct == 0 && w.parts > 1, q, p.args)
 	if err != nil {
 		return nil, err
 	}
@@ -523,8 +551,8 @@ func (w *walk) step(ctx context.Context, limit int) ([]hit, error) {
 	}
 	switch span := w.hi - from; {
 	case w.direct == 0:
-		w.parts *= 2
-	case limit <= 3*len(hits), !w.words && int64(len(hits))*dense >= span: // the page is soon full, or many match
+		w.parts = min(2*w.parts, most)
+	case limit <= 3*len(hits), len(w.words) == 0 && int64(len(hits))*dense >= span: // the page is soon full, or many match
 		w.direct *= 2
 	default:
 		w.direct = 0
@@ -536,56 +564,77 @@ func (w *walk) step(ctx context.Context, limit int) ([]hit, error) {
 // dense is one row in how many has to match for rows to be looked at one by one.
 const dense = 8
 
+// most is how many partitions one statement looks into.
+const most = 16
+
 // sayable leaves out what no column can hold.
 func sayable(texts []string) []string {
 	return slices.DeleteFunc(slices.Clone(texts), func(s string) bool { return strings.ToValidUTF8(s, "\x00") != s || strings.Contains(s, "\x00") })
 }
 
+// phrases are those groups of terms that have a phrase among them.
+func phrases(groups [][]string) (out [][]string) {
+	for _, g := range groups {
+		if slices.ContainsFunc(g, func(t string) bool { return len(words(t)) > 1 }) {
+			out = append(out, g)
+		}
+	}
+	return out
+}
+
+// words are the words of a term. They were folded before; what is left of ASCII is as
+// SQLite's index has it.
+func words(term string) []string {
+	return strings.FieldsFunc(strings.ReplaceAll(lower(term), `"`, ""), func(r rune) bool {
+		return r < 0x80 && !('a' <= r && r <= 'z' || '0' <= r && r <= '9')
+	})
+}
+
+func lower(s string) string {
+	return strings.Map(func(r rune) rune {
+		if 'A' <= r && r <= 'Z' {
+			r += 'a' - 'A'
+		}
+		return r
+	}, s)
+}
+
 // tsquery writes groups of terms in the index's query language: a row has a term of
-// each group. Groups without terms are left out. It returns "" when nothing can match.
-func tsquery(groups [][]string) string {
-	var sb strings.Builder
+// each group. next stands between the words of a phrase: "<->" or, when it does not matter
+// whether one follows the other, "&". Groups without terms are left out. It returns ""
+// when nothing can match.
+func tsquery(groups [][]string, next string) string {
+	var all []string
 	for _, g := range groups {
 		if len(g) == 0 {
 			continue
 		}
-		if sb.Len() > 0 {
-			sb.WriteString(" & ")
-		}
-		sb.WriteByte('(')
-		any := false
+		var either []string
 		for _, t := range sayable(g) {
-			words := strings.FieldsFunc(strings.ReplaceAll(t, `"`, ""), between)
-			if len(words) == 0 {
+			phrase := words(t)
+			if len(phrase) == 0 {
 				continue
 			}
-			if any {
-				sb.WriteString(" | ")
-			}
-			any = true
-			sb.WriteByte('(')
-			for i, w := range words {
-				if i > 0 {
-					sb.WriteString(" <-> ")
-				}
-				sb.WriteByte('\'')
-				lexeme(&sb, w)
-				sb.WriteByte('\'')
+			for i, w := range phrase {
+				phrase[i] = quoted(w)
 			}
 			if strings.HasSuffix(t, "*") {
-				sb.WriteString(":*")
+				phrase[len(phrase)-1] += ":*"
 			}
-			sb.WriteByte(')')
+			either = append(either, "("+strings.Join(phrase, next)+")")
 		}
-		if !any {
+		if either == nil {
 			return ""
 		}
-		sb.WriteByte(')')
+		all = append(all, "("+strings.Join(either, " | ")+")")
 	}
-	return sb.String()
+	return strings.Join(all, " & ")
 }
 
-// between reports what stands between the words of a term.
-func between(r rune) bool {
-	return r < 0x80 && !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9')
+func quoted(word string) string {
+	var sb strings.Builder
+	sb.WriteByte('\'')
+	lexeme(&sb, word)
+	sb.WriteByte('\'')
+	return sb.String()
 }

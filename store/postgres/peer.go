@@ -94,11 +94,12 @@ func (db *DB) KnownNodes(ctx context.Context) ([]store.Node, error) {
 // Queue numbers shares and keeps the follower's cursor.
 func (db *DB) Queue(ctx context.Context, follower string, seq int64, shares []store.Share) error {
 	q := queueing{last: map[int64]int64{}, stands: map[place]*standing{}}
+	met := db.met.times.Load()
 	var err error
 	if q.names, err = db.namesOf(ctx, shares); err != nil {
 		return err
 	}
-	return db.onDuty(ctx, func(tx pgx.Tx) error {
+	return db.numbered(ctx, met, func(tx pgx.Tx) error {
 		if len(shares) > 0 {
 			if err := q.load(ctx, tx, shares); err != nil {
 				return err
@@ -114,6 +115,17 @@ func (db *DB) Queue(ctx context.Context, follower string, seq int64, shares []st
 			return nil
 		}
 		return setCursor(ctx, tx, follower, seq)
+	})
+}
+
+// numbered is onDuty with numbers of names that were looked up when so many
+// servers had been met: after a standby took over they may be those of other names.
+func (db *DB) numbered(ctx context.Context, met int64, fn func(pgx.Tx) error) error {
+	return db.onDuty(ctx, func(tx pgx.Tx) error {
+		if met != db.met.times.Load() {
+			return record.Errorf(record.Unavailable, "store.exchange", "another database server took over in this moment; nothing was saved; try again")
+		}
+		return fn(tx)
 	})
 }
 
@@ -308,11 +320,12 @@ func (db *DB) Shares(ctx context.Context, node string, lane store.Lane, after in
 
 // MarkSent notes that shares went into a bundle.
 func (db *DB) MarkSent(ctx context.Context, node string, lane store.Lane, after, upTo int64, at time.Time) error {
+	met := db.met.times.Load()
 	id, err := db.number(ctx, text(node))
 	if err != nil {
 		return err
 	}
-	return db.onDuty(ctx, func(tx pgx.Tx) error {
+	return db.numbered(ctx, met, func(tx pgx.Tx) error {
 		var b pgx.Batch
 		lock(&b, exchangeLock)
 		b.Queue(`UPDATE peer_share SET sent = CASE WHEN sent = 0 THEN $1 ELSE sent END, held = CASE WHEN act = $2 THEN n ELSE held END
@@ -353,11 +366,12 @@ func (db *DB) EachShare(ctx context.Context, node string, fn func(*store.Share) 
 // Renumber gives what is not done new numbers above n. They are above every number
 // of the node, so that no row meets another one on its way to its new place.
 func (db *DB) Renumber(ctx context.Context, node string, n int64) error {
+	met := db.met.times.Load()
 	id, err := db.internOne(ctx, text(node))
 	if err != nil {
 		return err
 	}
-	return db.onDuty(ctx, func(tx pgx.Tx) error {
+	return db.numbered(ctx, met, func(tx pgx.Tx) error {
 		var b pgx.Batch
 		lock(&b, exchangeLock)
 		b.Queue("INSERT INTO peer_stream(node, last) VALUES($1, $2) ON CONFLICT(node) DO UPDATE SET last = greatest(peer_stream.last, excluded.last)", id, n)

@@ -441,10 +441,3 @@ func (db *DB) Rows(ctx context.Context, kind string) (n int64, err error) {
 	err = db.each(ctx, "SELECT n FROM tally WHERE kind = $1", []any{k}, func(r pgx.Rows) error { return r.Scan(&n) })
 	return n, err
 }
-
-// Backup is not made through the node.
-func (db *DB) Backup(context.Context, string) error {
-	e := record.Errorf(record.Unavailable, "store.backup", "a PostgreSQL store is not backed up into a file of the node")
-	e.Hint = "a backup of a PostgreSQL store is made with konbit copy or pg_dump"
-	return e
-}

@@ -19,6 +19,7 @@ import (
 type turn struct {
 	conn *pgxpool.Conn
 	head
+	met int64 // DB.met.times when it began
 }
 
 // head is what the row says.
@@ -61,7 +62,7 @@ func (db *DB) begin(ctx context.Context) (*turn, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &turn{conn: conn}
+	t := &turn{conn: conn, met: db.met.times.Load()}
 	var b pgx.Batch
 	b.Queue("BEGIN")
 	b.Queue(headColumns + " FOR UPDATE").QueryRow(t.head.scan)
@@ -78,15 +79,18 @@ func (db *DB) begin(ctx context.Context) (*turn, error) {
 
 // notOlder refuses a database that has less than this process has seen in it:
 // one that was restored, or a standby that was promoted without having everything.
-func (db *DB) notOlder(size int64) error {
+func (db *DB) notOlder(size int64) error { return db.older(db.seen.Load(), size) }
+
+// older is notOlder with what had been seen before the size was asked for.
+func (db *DB) older(seen, size int64) error {
+	if size < seen {
+		e := record.Errorf(record.Corrupt, "store.open", "the database is older than it was: its ledger has %d entries, this process has seen %d", size, seen)
+		e.Hint = "it was restored from a backup, or a standby took over that did not have everything: stop all processes of the node; put the right database back, or run konbit restored"
+		return e
+	}
 	for {
-		seen := db.seen.Load()
-		if size < seen {
-			e := record.Errorf(record.Corrupt, "store.open", "the database is older than it was: its ledger has %d entries, this process has seen %d", size, seen)
-			e.Hint = "it was restored from a backup, or a standby took over that did not have everything: stop all processes of the node, see the operating guide (A database that was restored), and start them again"
-			return e
-		}
-		if size == seen || db.seen.CompareAndSwap(seen, size) {
+		now := db.seen.Load()
+		if size <= now || db.seen.CompareAndSwap(now, size) {
 			return nil
 		}
 	}
@@ -129,6 +133,10 @@ func (t *turn) drop() {
 // commit ends the transaction with it. When the answer is lost, it finds out what
 // became of it.
 func (db *DB) commit(ctx context.Context, t *turn, b *store.Batch) error {
+	if t.met != db.met.times.Load() { // the numbers of names that it wrote may be those of another database
+		t.rollback()
+		return record.Errorf(record.Unavailable, "store.commit", "another database server took over in this moment; nothing was saved; try again")
+	}
 	_, err := t.conn.Exec(ctx, "COMMIT")
 	if err == nil {
 		t.conn.Release()
@@ -165,7 +173,7 @@ const settle = 10 * time.Second
 const becameQuery = `SELECT EXISTS (SELECT FROM entry WHERE seq = $1 AND commitment = $2)`
 
 func (db *DB) became(ctx context.Context, e *ledger.Entry) (saved bool, err error) {
-	ctx, cancel := context.WithTimeout(ctx, settle)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settle)
 	defer cancel()
 	for {
 		err = pgx.BeginFunc(ctx, db.writers, func(tx pgx.Tx) error {
@@ -188,10 +196,11 @@ func (db *DB) became(ctx context.Context, e *ledger.Entry) (saved bool, err erro
 // State returns where the ledger stands.
 func (db *DB) State(ctx context.Context) (store.State, error) {
 	var h head
+	seen := db.seen.Load() // by the time of the answer this process may have written more
 	if err := db.fault("read", h.scan(db.pool.QueryRow(ctx, headColumns))); err != nil {
 		return store.State{}, err
 	}
-	return h.State, db.notOlder(h.Size)
+	return h.State, db.older(seen, h.Size)
 }
 
 // Head returns the ledger's size and newest checkpoint.

@@ -156,7 +156,9 @@ func TestServerEndsWithItsTestBinary(t *testing.T) {
 	c.Wait()
 	f := strings.Fields(said.String())
 	folder, address := f[1], f[3]
-	deadline := time.Now().Add(30 * time.Second)
+	late := time.After(30 * time.Second)
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
 	for {
 		_, err := os.Stat(folder)
 		conn, up := net.Dial("tcp", address)
@@ -166,9 +168,10 @@ func TestServerEndsWithItsTestBinary(t *testing.T) {
 		if os.IsNotExist(err) && up != nil {
 			return
 		}
-		if time.Now().After(deadline) {
+		select {
+		case <-tick.C:
+		case <-late:
 			t.Fatalf("30 s after the binary was killed: folder: %v, server: %v", err, up)
 		}
-		time.Sleep(10 * time.Millisecond)
 	}
 }

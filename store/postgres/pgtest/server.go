@@ -268,12 +268,15 @@ func (s *server) reload() error {
 
 // soon waits until ok is true, and returns false when that takes too long.
 func soon(ok func() bool) bool {
-	deadline := time.Now().Add(patience)
+	late := time.After(patience)
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
 	for !ok() {
-		if time.Now().After(deadline) {
+		select {
+		case <-tick.C:
+		case <-late:
 			return false
 		}
-		time.Sleep(20 * time.Millisecond)
 	}
 	return true
 }
