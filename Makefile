@@ -6,14 +6,17 @@ MAKEFLAGS   += --no-print-directory
 # What may be set: make run LISTEN=:9000 DATA=/srv/demo, make soak KILLS=1000 FUZZTIME=1h
 LISTEN   ?= 127.0.0.1:8080
 DATA     ?= .run/demo
+CLUSTER  ?= .run/cluster
 KILLS    ?= 200
 HISTORIES ?= 1000
 FUZZTIME ?= 5m
 
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 GOBUILD := CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "-s -w -X konbit/node.Version=$(VERSION)"
-# Packages with many goroutines, tested a second time under the race detector.
-RACE    := ./intake ./feed ./query ./account ./web ./react ./blob ./peer ./peer/trust ./peer/question
+# Packages with many goroutines, tested a second time under the race detector; those
+# that take long for it at make soak.
+RACE      := ./intake ./feed ./query ./account ./react ./blob ./bus
+RACE_LONG := ./web ./peer ./peer/trust ./peer/question ./node
 LIMIT   := 60000000
 GOFILES  = $$(find . \( -name node_modules -o -name .run -o -name .git \) -prune -o -name '*.go' -print)
 UI_SRC  := $(shell find ui \( -name node_modules -o -path ui/dist -o -path ui/public/basemap -o -path ui/e2e \) -prune -o -type f -not -name '*.go' -print)
@@ -29,6 +32,10 @@ run: need-run ui bin ## build, start the demo, print its address and its sign-in
 .PHONY: region
 region: need-run ui bin ## the demo as three nodes that exchange, with links to cut
 	exec bin/konbit demo --nodes 3 --data $(DATA)-region --listen $(LISTEN)
+
+.PHONY: cluster
+cluster: need-cluster ui bin ## the demo as two processes on one PostgreSQL, to kill and see it go on
+	exec scripts/postgres $(CLUSTER)/postgres bin/konbit demo --processes 2 --data $(CLUSTER)/demo --listen $(LISTEN)
 
 .PHONY: test
 test: need-test ui check test-go test-race test-e2e ## test everything, the browser included
@@ -53,7 +60,7 @@ bench: need-run ui bin ## measure beside baselines, write bench.json
 
 .PHONY: soak
 soak: need-test ui bin ## run long: kill -9 and start again, random histories of three nodes, fuzz every decoder
-	KILLS=$(KILLS) HISTORIES=$(HISTORIES) FUZZTIME=$(FUZZTIME) scripts/soak
+	RACE="$(RACE_LONG)" KILLS=$(KILLS) HISTORIES=$(HISTORIES) FUZZTIME=$(FUZZTIME) scripts/soak
 
 .PHONY: ui
 ui: ui/dist/index.html ## build the console when its sources have changed
@@ -65,11 +72,13 @@ clean: ## remove what was built, and the demo's data
 
 # The parts.
 
-.PHONY: need-run need-test
+.PHONY: need-run need-cluster need-test
 need-run:
 	@scripts/need go node
+need-cluster:
+	@scripts/need go node postgres
 need-test:
-	@scripts/need go node git gcc chromium ogrinfo
+	@scripts/need go node git gcc chromium ogrinfo postgres
 
 ui/node_modules/.package-lock.json: ui/package.json ui/package-lock.json
 	cd ui && npm ci --no-audit --no-fund --loglevel=error

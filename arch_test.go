@@ -74,7 +74,7 @@ var may = map[string][]string{
 
 	// What may know desks by name: a fictional region, and figures on a known load.
 	"demo":  {"record", "desk", "desks/*"},
-	"bench": {"record", "desk", "desks", "policy", "store", "store/sqlite", "store/postgres", "ledger", "intake", "query", "feed", "account", "web", "ui", "node", "nodetest/cable", "peer", "peer/*", "wire/*"},
+	"bench": {"record", "desk", "desks", "policy", "store", "store/sqlite", "store/postgres", "ledger", "intake", "query", "feed", "account", "web", "ui", "node", "nodetest/cable", "bus", "peer", "peer/*", "wire/*"},
 
 	// The command line: no rule of its own, only the types that its commands
 	// hand to node and account.
@@ -93,7 +93,7 @@ var may = map[string][]string{
 }
 
 // testOnly are packages that only tests may import.
-var testOnly = []string{"desktest", "kerneltest", "nodetest", "store/storetest"}
+var testOnly = []string{"desktest", "kerneltest", "nodetest", "store/storetest", "store/postgres/pgtest"}
 
 // alone says which packages may import a thing from outside; nobody else may,
 // tests included.
