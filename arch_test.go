@@ -80,7 +80,8 @@ var may = map[string][]string{
 	// hand to node and account.
 	"cmd/konbit": {"record", "desk", "desks", "policy", "ledger", "store", "store/move", "bus", "intake", "query", "account", "mappings", "transfer", "wire/*", "web", "demo", "bench", "node", "peer", "peer/*"},
 
-	"e2e": {}, // tests of the program from outside
+	"e2e":    {}, // tests of the program from outside
+	"deploy": {}, // tests of the files there
 
 	// The suite that every desk calls. Not part of the binary.
 	"desktest": {"record", "desk", "policy"},

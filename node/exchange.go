@@ -164,6 +164,16 @@ func (n *Node) catchUp(ctx context.Context) error {
 
 const peerFolder = "peer" // bundles that are carried for others, or wait for one before them; no part of a backup
 
+// caughtUp reports whether what was recalled during an absence has been carried out.
+func (n *Node) caughtUp() bool {
+	select {
+	case <-n.Exchange().Holding():
+		return true
+	default:
+		return false
+	}
+}
+
 // server makes the HTTP side.
 func (n *Node) server() *web.Server {
 	reg := prometheus.NewRegistry()

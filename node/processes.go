@@ -18,6 +18,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"konbit/bus"
@@ -49,9 +50,10 @@ type processes struct {
 	all  []store.Process
 	seen time.Time // when all was read
 
-	links links
-	ears  ears
-	said  map[string]string // what the log was told, by what it is about; only run touches it
+	links  links
+	ears   ears
+	caught atomic.Bool       // what was recalled during an absence has been carried out
+	said   map[string]string // what the log was told, by what it is about; only run touches it
 }
 
 // Topics on the bus.
@@ -194,7 +196,7 @@ func (p *processes) present(ctx context.Context) {
 			p.log.Warn("processes of this node hear of each other's changes at once again")
 		}
 	}
-	p.me.Size, p.me.Bus = p.n.Intake.Size(), why
+	p.me.Size, p.me.Bus, p.me.Holding = p.n.Intake.Size(), why, p.OnDuty() && !p.n.caughtUp()
 	p.complain(ctx, "the list of processes cannot be written", p.store.Present(ctx, p.me))
 }
 
@@ -253,6 +255,21 @@ func (p *processes) quick(ctx context.Context) error {
 
 // Fresh makes what is kept in memory of agencies, people and rights as new as the store.
 func (p *processes) Fresh(ctx context.Context) error { return p.n.Intake.Refresh(ctx) }
+
+// Holding reports whether what was recalled while the node was away still has to be
+// carried out. A process that starts beside one that has done so need not wait; when it finds
+// nobody who has, it waits for the first.
+func (p *processes) Holding(ctx context.Context) bool {
+	if p.caught.Load() {
+		return false
+	}
+	all, err := p.List(ctx)
+	if err != nil || len(all) == 0 || !all[0].Duty || all[0].Holding {
+		return true
+	}
+	p.caught.Store(true)
+	return false
+}
 
 // List returns all processes, the one on duty first.
 func (p *processes) List(ctx context.Context) ([]store.Process, error) {

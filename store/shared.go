@@ -65,8 +65,9 @@ type Process struct {
 	Address string    `json:"address"` // host:port at which the others reach it; "": they cannot
 	Version string    `json:"version"`
 	Started time.Time `json:"started"`
-	Seen    time.Time `json:"seen"`           // by the database's clock
-	Duty    bool      `json:"duty,omitempty"` // it runs what may run once only
-	Size    int64     `json:"size"`           // ledger entries that it has followed
-	Bus     string    `json:"bus,omitempty"`  // why live traffic between processes is not flowing; "": it is
+	Seen    time.Time `json:"seen"`              // by the database's clock
+	Duty    bool      `json:"duty,omitempty"`    // it runs what may run once only
+	Size    int64     `json:"size"`              // ledger entries that it has followed
+	Bus     string    `json:"bus,omitempty"`     // why live traffic between processes is not flowing; "": it is
+	Holding bool      `json:"holding,omitempty"` // on duty, and what was recalled during an absence is still being carried out
 }

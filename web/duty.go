@@ -25,6 +25,9 @@ type Processes interface {
 	// Fresh makes what is kept in memory of agencies, people and rights as new as
 	// the store. It is called before an answer rests on them.
 	Fresh(ctx context.Context) error
+	// Holding reports whether the process on duty still carries out what was recalled
+	// while the node was away: until then nothing may be shown.
+	Holding(ctx context.Context) bool
 	// Forward hands a request to the process on duty.
 	Forward(w http.ResponseWriter, r *http.Request) error
 	// Sibling reports whether a request comes from another process of this node, so

@@ -562,35 +562,33 @@ const maxHolding = 10 * time.Second
 // held waits until nothing urgent of a long absence remains to be applied: what
 // was recalled meanwhile must be gone before anything is shown.
 func (s *Server) held(r *http.Request) error {
-	if !shows(r.URL.Path) {
+	if !shows(r.URL.Path) || !s.holding(r.Context()) {
 		return nil
 	}
-	if x := s.exchange(); x == nil || s.elsewhere() || isClosed(x.Holding()) {
-		return nil
-	}
-	wait := time.NewTimer(maxHolding)
+	wait, again := time.NewTimer(maxHolding), time.NewTicker(maxHolding/100)
 	defer wait.Stop()
-	for {
-		x := s.exchange()
-		if x == nil || s.elsewhere() {
-			return nil
-		}
-		again := time.NewTimer(maxHolding / 20) // another exchange may have taken its place
+	defer again.Stop()
+	for s.holding(r.Context()) {
 		select {
-		case <-x.Holding():
-			again.Stop()
-			return nil
 		case <-again.C:
 		case <-r.Context().Done():
-			again.Stop()
 			return errGone
 		case <-wait.C:
-			again.Stop()
 			e := record.Errorf(record.Unavailable, "peer.holding", "the node is catching up after an absence")
 			e.Hint = "try again in a few seconds"
 			return e
 		}
 	}
+	return nil
+}
+
+// holding reports whether something of an absence remains to be applied.
+func (s *Server) holding(ctx context.Context) bool {
+	if s.elsewhere() {
+		return s.cfg.Processes.Holding(ctx)
+	}
+	x := s.exchange()
+	return x != nil && !isClosed(x.Holding())
 }
 
 func isClosed(c <-chan struct{}) bool {

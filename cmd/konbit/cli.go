@@ -29,6 +29,7 @@ type cli struct {
 	Backup   backupCmd   `cmd:"" help:"Write a consistent copy of a running or stopped node to a file."`
 	Restore  restoreCmd  `cmd:"" help:"Restore a backup into an empty data folder, and verify it."`
 	Restored restoredCmd `cmd:"" help:"Accept a database that was put back to an earlier day, or a standby that did not have everything."`
+	Copy     copyCmd     `cmd:"" help:"Copy the store of a stopped node, between SQLite and PostgreSQL, and prove it."`
 	Agency   agencyCmd   `cmd:"" help:"Add and list agencies."`
 	User     userCmd     `cmd:"" help:"Add, list and mend people's accounts."`
 	Token    tokenCmd    `cmd:"" help:"Make, list and revoke API tokens."`

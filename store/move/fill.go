@@ -5,7 +5,9 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
+	"hash"
 	"runtime"
+	"slices"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
@@ -119,14 +121,10 @@ func (f *filling) table(ctx context.Context, t *store.Table) error {
 
 // words makes the search index of the target from the versions that it holds.
 func (f *filling) words(ctx context.Context) error {
-	var total int64
-	for i := range store.Tables {
-		if t := &store.Tables[i]; t.Name == "record" {
-			var err error
-			if total, err = f.dst.Count(ctx, t); err != nil {
-				return err
-			}
-		}
+	records := slices.IndexFunc(store.Tables, func(t store.Table) bool { return t.Name == "record" })
+	total, err := f.dst.Count(ctx, &store.Tables[records])
+	if err != nil {
+		return err
 	}
 	after, err := f.dst.LastWords(ctx)
 	if err != nil {
@@ -205,13 +203,8 @@ func (f *filling) derivedOne(n *store.Newest) (store.Words, error) {
 // summer sums up the rows of a table.
 type summer struct {
 	s   Sum
-	h   hashing
+	h   hash.Hash
 	buf []byte
-}
-
-type hashing interface {
-	Write([]byte) (int, error)
-	Sum([]byte) []byte
 }
 
 func newSummer(t *store.Table) *summer { return &summer{s: Sum{Table: t.Name}, h: sha256.New()} }

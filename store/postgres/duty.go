@@ -160,10 +160,10 @@ func retire(ctx context.Context, c *pgx.Conn, term int64) error {
 func (db *DB) Present(ctx context.Context, p store.Process) error {
 	return db.write(ctx, func(tx pgx.Tx) error {
 		var b pgx.Batch
-		b.Queue(`INSERT INTO process(id, name, address, version, started, seen, size, bus) VALUES($1, $2, $3, $4, $5, clock_timestamp(), $6, $7)
-			ON CONFLICT(id) DO UPDATE SET (name, address, version, started, seen, size, bus)
-			= (excluded.name, excluded.address, excluded.version, excluded.started, excluded.seen, excluded.size, excluded.bus)`,
-			storable([]any{p.ID, p.Name, p.Address, p.Version, stamp(p.Started), p.Size, p.Bus})...)
+		b.Queue(`INSERT INTO process(id, name, address, version, started, seen, size, bus, holding) VALUES($1, $2, $3, $4, $5, clock_timestamp(), $6, $7, $8)
+			ON CONFLICT(id) DO UPDATE SET (name, address, version, started, seen, size, bus, holding)
+			= (excluded.name, excluded.address, excluded.version, excluded.started, excluded.seen, excluded.size, excluded.bus, excluded.holding)`,
+			storable([]any{p.ID, p.Name, p.Address, p.Version, stamp(p.Started), p.Size, p.Bus, p.Holding})...)
 		b.Queue("DELETE FROM process WHERE id IN (SELECT id FROM process WHERE seen < clock_timestamp() - interval '1 day' FOR UPDATE SKIP LOCKED)")
 		return tx.SendBatch(ctx, &b).Close()
 	})
@@ -176,10 +176,10 @@ func (db *DB) Gone(ctx context.Context, id string) error {
 
 // Processes returns the processes that are there.
 func (db *DB) Processes(ctx context.Context) ([]store.Process, error) {
-	return list(ctx, db, `SELECT p.id, p.name, p.address, p.version, p.started, p.seen, p.size, p.bus, p.id = d.process FROM process p, duty d
+	return list(ctx, db, `SELECT p.id, p.name, p.address, p.version, p.started, p.seen, p.size, p.bus, p.holding, p.id = d.process FROM process p, duty d
 		WHERE p.seen > clock_timestamp() - interval '`+alive+`' ORDER BY p.id = d.process DESC, p.started, p.id COLLATE "C"`, func(r pgx.Row) (p store.Process, err error) {
 		var started int64
-		err = r.Scan(&p.ID, &p.Name, &p.Address, &p.Version, &started, &p.Seen, &p.Size, &p.Bus, &p.Duty)
+		err = r.Scan(&p.ID, &p.Name, &p.Address, &p.Version, &started, &p.Seen, &p.Size, &p.Bus, &p.Holding, &p.Duty)
 		p.Started, p.Seen = moment(started), p.Seen.UTC()
 		return p, err
 	})

@@ -80,7 +80,7 @@ CREATE TABLE search("row" bigint NOT NULL, words tsvector NOT NULL) PARTITION BY
 
 -- Processes of this node. One is on duty: term is the number of its turn of duty.
 CREATE TABLE process(
-  id text PRIMARY KEY, name text NOT NULL, address text NOT NULL, version text NOT NULL, started bigint NOT NULL, seen timestamptz NOT NULL, size bigint NOT NULL, bus text NOT NULL
+  id text PRIMARY KEY, name text NOT NULL, address text NOT NULL, version text NOT NULL, started bigint NOT NULL, seen timestamptz NOT NULL, size bigint NOT NULL, bus text NOT NULL, holding boolean NOT NULL
 );
 CREATE TABLE duty(one int PRIMARY KEY CHECK (one = 1), process text NOT NULL, term bigint NOT NULL);
 INSERT INTO duty(one, process, term) VALUES(1, '', 0);
