@@ -100,6 +100,7 @@ check: ui
 .PHONY: test-go
 test-go: ui
 	go test $$(go list ./... | grep -v '/e2e$$')
+	KONBIT_TEST_STORE=postgres go test ./web
 
 .PHONY: test-race
 test-race: ui
