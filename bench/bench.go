@@ -49,6 +49,8 @@ type Options struct {
 	Records int    // size of the large node
 	Only    string // measure only rows whose group begins with this
 	Log     io.Writer
+
+	Postgres string // postgres://... of a database that may be filled; "": what needs one is left out
 }
 
 // Run measures everything and returns the rows.
@@ -64,9 +66,13 @@ func Run(ctx context.Context, o Options) (rows []Row, err error) {
 	groups := []struct {
 		name string
 		run  func(context.Context, string, Options) ([]Row, error)
-	}{{"intake", intakeRows}, {"http", httpRows}, {"live", liveRows}, {"large", largeRows}, {"small", smallRows}, {"size", sizeRows}, {"peer", peerRows}}
+	}{{"intake", intakeRows}, {"http", httpRows}, {"live", liveRows}, {"large", largeRows}, {"small", smallRows}, {"size", sizeRows}, {"peer", peerRows}, {"postgres", postgresRows}}
 	for _, g := range groups {
 		if o.Only != "" && !strings.HasPrefix(g.name, o.Only) {
+			continue
+		}
+		if g.name == "postgres" && o.Only == "" && o.Postgres == "" {
+			fmt.Fprintln(o.Log, "not measuring postgres: no database is named (--postgres)")
 			continue
 		}
 		fmt.Fprintf(o.Log, "measuring %s ...\n", g.name)
@@ -136,7 +142,12 @@ const agency, other, kind = "ht.cc", "do.911", "incident"
 
 // open makes a node with two agencies and one operator, and cheap passwords.
 func open(ctx context.Context, dir string) (*node.Node, *policy.Reader, error) {
-	n, err := node.Open(ctx, node.Config{Data: dir, Log: slog.New(slog.DiscardHandler)})
+	return openOn(ctx, dir, "")
+}
+
+// openOn is open for a node whose store is not the file in its folder.
+func openOn(ctx context.Context, dir, spec string) (*node.Node, *policy.Reader, error) {
+	n, err := node.Open(ctx, node.Config{Data: dir, Store: spec, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		return nil, nil, err
 	}

@@ -16,8 +16,6 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/mod/sumdb/note"
-
 	"konbit/desk"
 	"konbit/ledger"
 	"konbit/policy"
@@ -86,18 +84,12 @@ func (d *decider) load(ctx context.Context) error {
 // build makes the next decision build on a ledger of that size. When it fails,
 // nothing has changed.
 func (d *decider) build(ctx context.Context, size int64, text []byte) error {
-	d.in.mu.Lock()
-	was := d.in.disk
-	d.in.mu.Unlock()
-	tree, err := d.grown(ctx, was, size)
+	tree, err := d.in.grown(ctx, size, text)
 	if err != nil {
 		return err
 	}
 	var last time.Time
 	if size > 0 {
-		if err := d.signed(ctx, was, tree, text); err != nil {
-			return err
-		}
 		if err := d.in.cfg.Store.Entries(ctx, size-1, size, func(l *store.Logged) bool { last = l.At; return true }); err != nil {
 			return err
 		}
@@ -107,92 +99,8 @@ func (d *decider) build(ctx context.Context, size int64, text []byte) error {
 	d.held, d.cursors = map[record.ID]*held{}, map[string]*cursor{}
 	d.in.mu.Lock()
 	defer d.in.mu.Unlock()
-	d.in.disk = tree
-	if size > 0 {
-		d.in.note = text
-	}
-	if size > d.in.size {
-		d.in.grow(size)
-	}
+	d.in.follow(tree, text)
 	return nil
-}
-
-// signed holds a tree, which went on from the one that was seen before, against the
-// checkpoint that the database has.
-func (d *decider) signed(ctx context.Context, was, tree *ledger.Tree, text []byte) error {
-	v, err := note.NewVerifier(d.in.cfg.Verifier)
-	if err != nil {
-		return err
-	}
-	cp, err := ledger.ParseCheckpoint(text, note.VerifierList(v))
-	corrupt := func(msg string) error {
-		return &record.Error{Code: record.Corrupt, Op: "intake.open", Message: msg,
-			Hint: "do not go on with this file: run konbit verify, and restore the newest backup", Err: err}
-	}
-	switch {
-	case err != nil:
-		return corrupt("the ledger's newest checkpoint was not signed by this node's key")
-	case cp.Size == tree.Size() && cp.Root == tree.Root():
-		return nil
-	case cp.Size == tree.Size() && was != nil:
-		if whole, err := d.anew(ctx, cp.Size); err != nil {
-			return err
-		} else if whole.Root() == cp.Root {
-			return d.replaced()
-		}
-	}
-	return corrupt("the ledger differs from its signed checkpoint")
-}
-
-// near is how many entries are read to go on from a tree that was on disk.
-const near = 4096
-
-// grown is the tree of a ledger of that size. It goes on from one that this process
-// has seen on disk where it can: that costs less than to read the tree anew, and shows
-// a ledger that was replaced by another.
-func (d *decider) grown(ctx context.Context, was *ledger.Tree, size int64) (*ledger.Tree, error) {
-	switch {
-	case was == nil:
-		return d.anew(ctx, size)
-	case size < was.Size():
-		return nil, d.replaced()
-	case size-was.Size() <= near:
-		leaves, err := d.in.cfg.Store.Leaves(ctx, was.Size(), size)
-		if err != nil {
-			return nil, unread(err)
-		}
-		tree := was.Clone()
-		tree.Append(leaves)
-		return tree, nil
-	}
-	root, err := ledger.RootAt(ctx, d.in.cfg.Store, was.Size())
-	if err != nil {
-		return nil, unread(err)
-	}
-	if root != was.Root() {
-		return nil, d.replaced()
-	}
-	return d.anew(ctx, size)
-}
-
-func (d *decider) anew(ctx context.Context, size int64) (*ledger.Tree, error) {
-	t, err := ledger.NewTree(ctx, size, d.in.cfg.Store)
-	return t, unread(err)
-}
-
-// replaced refuses a database that was put in the place of the one that we know.
-func (d *decider) replaced() error {
-	e := record.Errorf(record.Corrupt, "intake.open", "the database is not the one that it was: its ledger does not continue what this process has seen")
-	e.Hint = "another database was put in its place: stop all processes of the node; put the right one back, or run konbit restored"
-	return e
-}
-
-// unread says that the ledger cannot be read. A database that is away is no damage.
-func unread(err error) error {
-	if err == nil || record.CodeOf(err) == record.Unavailable || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
-		return err
-	}
-	return &record.Error{Code: record.Corrupt, Op: "intake.open", Message: "the ledger cannot be read", Hint: "run konbit verify", Err: err}
 }
 
 // overlap is how many commands are decided while the batch before them is still
@@ -323,7 +231,8 @@ func (in *Intake) moved(ctx context.Context, ops int64) error {
 }
 
 // Refresh looks whether another process has written, and if so wakes those who
-// follow the ledger. Without another process there is nothing to do.
+// follow the ledger. Without another process there is nothing to do. It fails with
+// Corrupt when the database holds another ledger than the one that was seen before.
 func (in *Intake) Refresh(ctx context.Context) error {
 	if in.shared == nil {
 		return nil
@@ -336,11 +245,18 @@ func (in *Intake) Refresh(ctx context.Context) error {
 		return err
 	}
 	in.mu.Lock()
-	defer in.mu.Unlock()
-	if now.Size > in.size {
-		in.note = now.Checkpoint
-		in.grow(now.Size)
+	same := now.Size < in.size || now.Size == in.size && bytes.Equal(now.Checkpoint, in.note)
+	in.mu.Unlock()
+	if same { // or it was asked for before this process has written more
+		return nil
 	}
+	tree, err := in.grown(ctx, now.Size, now.Checkpoint)
+	if err != nil {
+		return err
+	}
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.follow(tree, now.Checkpoint)
 	return nil
 }
 
@@ -1111,11 +1027,7 @@ func (in *Intake) commit(work <-chan *batch) {
 		in.wrote(&b.Batch)
 		in.mu.Lock()
 		in.kept++
-		in.disk = b.tree
-		if size := b.tree.Size(); size > in.size { // else Refresh has seen it, or more
-			in.note = b.Checkpoint
-			in.grow(size)
-		}
+		in.follow(b.tree, b.Checkpoint)
 		in.mu.Unlock()
 		in.removeOrphans(b.Items)
 		answer(b.jobs)
@@ -1156,11 +1068,4 @@ func (in *Intake) removeOrphans(items []*store.Item) {
 			}
 		}
 	}
-}
-
-// grow wakes those who follow the ledger. It is called with mu held.
-func (in *Intake) grow(size int64) {
-	in.size = size
-	close(in.woken)
-	in.woken = make(chan struct{})
 }

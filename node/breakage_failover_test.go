@@ -18,12 +18,14 @@ import (
 	"konbit/store/postgres/pgtest"
 )
 
-// pair starts a server with a standby, and a house that knows both addresses.
+// pair starts a server with a standby that has everything, and a house that knows
+// both addresses.
 func pair(t *testing.T) (one, two *pgtest.Server, h *house) {
 	t.Helper()
 	one = pgtest.Start(t)
 	one.Do("postgres", "CREATE DATABASE konbit")
 	two = one.Standby(t, "two")
+	one.Synchronous("two")
 	h = houseOn(t, fmt.Sprintf("postgres://postgres@%s,%s/konbit?sslmode=disable", one.Address(), two.Address()))
 	h.people()
 	return one, two, h
@@ -36,7 +38,6 @@ const (
 
 func TestStandbyTakesOverAndNothingAcknowledgedIsLost(t *testing.T) {
 	one, two, h := pair(t)
-	one.Synchronous("two")
 	a, b := h.start(), h.start()
 	oneOnDuty(t, 5*time.Second, a, b)
 	c, w := h.write(6, a, b), h.watch(a, b)
@@ -61,6 +62,7 @@ func TestStandbyTakesOverAndNothingAcknowledgedIsLost(t *testing.T) {
 // else do writes.
 func loses(h *house, one, two *pgtest.Server, n int, do func(), ps ...*process) (gone []record.ID) {
 	h.t.Helper()
+	one.Synchronous()
 	two.Stop(pgtest.Fast)
 	for i := range n {
 		gone = append(gone, ps[i%len(ps)].told(h.token, fmt.Sprint("Lost ", i)))
@@ -164,6 +166,7 @@ func TestNumbersThatALostServerGaveOutAreNotBelieved(t *testing.T) {
 	a := h.start()
 	oneOnDuty(t, 5*time.Second, a)
 	a.told(h.token, "Before")
+	one.Synchronous()
 	two.Stop(pgtest.Fast)
 
 	lock, err := pgx.Connect(t.Context(), one.URL("konbit"))

@@ -8,6 +8,7 @@ import (
 	"konbit/kerneltest"
 	"konbit/node"
 	"konbit/record"
+	"konbit/store"
 	"konbit/store/postgres/pgtest"
 )
 
@@ -30,9 +31,15 @@ func ownServer(t *testing.T, settings ...string) (*pgtest.Server, *house) {
 	return s, h
 }
 
+// oneOnDuty waits until one of the processes does what runs once only, the others
+// know, and all of them show what they have. (A node that was opened and does not serve
+// yet counts as on duty, too.)
 func oneOnDuty(t *testing.T, patience time.Duration, ps ...*process) {
 	t.Helper()
-	until(t, "one is on duty", patience, func() bool { return len(onDuty(ps...)) == 1 })
+	until(t, "one is on duty", patience, func() bool {
+		all, err := ps[0].n.Store.(store.Shared).Processes(t.Context())
+		return err == nil && len(all) >= len(ps) && all[0].Duty && !all[0].Holding && len(onDuty(ps...)) == 1
+	})
 }
 
 func TestDatabaseThatIsGoneComesBack(t *testing.T) {

@@ -51,13 +51,14 @@ func (h *house) write(people int, at ...*process) *crowd {
 // one gives one report until it is taken.
 func (c *crowd) one(ctx context.Context, who int, title string) {
 	id := kerneltest.ID()
+	told := draft(id, title) // the same each time
 	c.mu.Lock()
 	c.tried[id] = title
 	c.mu.Unlock()
 	for ; ctx.Err() == nil; who++ {
 		p := c.at[who%len(c.at)]
 		begun := time.Now()
-		a, err := p.tell(c.h.token, id, title)
+		a, err := p.tell(c.h.token, told)
 		took := time.Since(begun)
 		c.mu.Lock()
 		c.longest = max(c.longest, took)
@@ -118,6 +119,21 @@ func (c *crowd) moreThan(before []int, n int, patience time.Duration) {
 		}
 		<-time.After(10 * time.Millisecond)
 	}
+}
+
+// answers waits until so many answers came, whatever they say.
+func (c *crowd) answers(n int, patience time.Duration) {
+	c.t.Helper()
+	all := func() (n int) {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		for _, k := range c.refused {
+			n += k
+		}
+		return n + len(c.acked)
+	}
+	had := all()
+	until(c.t, fmt.Sprint(n, " answers come"), patience, func() bool { return all() >= had+n })
 }
 
 // refusals lists what people were told, and how often.

@@ -81,12 +81,25 @@ func (n *Node) runDuty(ctx context.Context) error {
 	if n.processes == nil {
 		return n.serveDuty(ctx)
 	}
+	take := func(term context.Context) error {
+		err := n.takeDuty(term)
+		if errors.Is(err, context.Canceled) {
+			err = record.Errorf(record.Unavailable, "duty", "the database was lost, or is too slow, while this process took over")
+		}
+		n.processes.complain(ctx, "this process cannot do what is done once only", err)
+		if err != nil {
+			return err
+		}
+		n.onDuty.Store(true)
+		defer n.onDuty.Store(false)
+		n.log.Warn("this process is on duty now")
+		return n.serveDuty(term)
+	}
 	for {
-		err := n.processes.store.OnDuty(ctx, n.processes.me, n.takeDuty)
+		err := n.processes.store.OnDuty(ctx, n.processes.me, take)
 		if ctx.Err() != nil || err != nil && record.CodeOf(err) != record.Unavailable && !errors.Is(err, context.DeadlineExceeded) {
 			return err
 		}
-		n.log.Warn("this process cannot do its duty now", "error", err)
 		select {
 		case <-ctx.Done():
 			return nil
@@ -97,19 +110,10 @@ func (n *Node) runDuty(ctx context.Context) error {
 
 // takeDuty begins with what the process before has left.
 func (n *Node) takeDuty(ctx context.Context) error {
-	if err := n.processes.quick(ctx); err != nil {
-		return err
-	}
 	if err := n.Intake.Refresh(ctx); err != nil { // the newest accounts and keys
 		return err
 	}
-	if err := n.newDuty(ctx); err != nil {
-		return err
-	}
-	n.onDuty.Store(true)
-	defer n.onDuty.Store(false)
-	n.log.Warn("this process is on duty now")
-	return n.serveDuty(ctx)
+	return n.newDuty(ctx)
 }
 
 func (n *Node) serveDuty(ctx context.Context) error {

@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -38,6 +39,9 @@ type house struct {
 	store string
 	nats  string
 	token string // of ht.cc/ana: reads and writes
+
+	listens  bool     // other nodes can dial it
+	agencies []string // that it serves; none: ht.cc and ht.pnh
 }
 
 // newHouse is one in a database of its own on the server that all tests share.
@@ -80,6 +84,9 @@ func (h *house) start(change ...func(*node.Config)) *process {
 		h.t.Fatal(err)
 	}
 	p := &process{t: h.t, url: "http://" + l.Addr().String(), done: make(chan struct{})}
+	if h.listens {
+		change = append(change, func(c *node.Config) { c.PeerURLs = []string{p.url} })
+	}
 	if p.n, err = node.Open(h.t.Context(), h.config(change...)); err != nil {
 		h.t.Fatal(err)
 	}
@@ -123,10 +130,16 @@ func (h *house) people() {
 		h.t.Fatal(err)
 	}
 	defer n.Close()
-	for _, a := range []store.Agency{{ID: "ht.cc", Name: "Sant", Country: "HT", Local: true}, {ID: "ht.pnh", Name: "Polis", Country: "HT", Local: true}} {
-		if _, err := n.Accounts.AddAgency(h.t.Context(), account.Node, a); err != nil {
+	if h.agencies == nil {
+		h.agencies = []string{"ht.cc", "ht.pnh"}
+	}
+	for _, id := range h.agencies {
+		if _, err := n.Accounts.AddAgency(h.t.Context(), account.Node, store.Agency{ID: id, Name: id, Country: strings.ToUpper(id[:2]), Local: true}); err != nil {
 			h.t.Fatal(err)
 		}
+	}
+	if h.agencies[0] != "ht.cc" {
+		return
 	}
 	for id, roles := range map[string][]desk.Role{"ht.cc/ana": {desk.Operator, desk.Supervisor}, "ht.cc/root": {desk.Administrator}} {
 		p := store.Person{ID: id, Name: id, Lang: "en"}
@@ -263,15 +276,15 @@ func draft(id record.ID, title string) map[string]any {
 }
 
 // tell gives one report.
-func (p *process) tell(token string, id record.ID, title string) (answer, error) {
-	return p.call(token, "POST", "/api/v1/records/incident", draft(id, title))
+func (p *process) tell(token string, draft map[string]any) (answer, error) {
+	return p.call(token, "POST", "/api/v1/records/incident", draft)
 }
 
 // told gives one report that must be taken.
 func (p *process) told(token, title string) record.ID {
 	p.t.Helper()
 	id := kerneltest.ID()
-	if a, err := p.tell(token, id, title); err != nil || a.code != 201 {
+	if a, err := p.tell(token, draft(id, title)); err != nil || a.code != 201 {
 		p.t.Fatalf("%+v %v", a, err)
 	}
 	return id

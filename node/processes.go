@@ -48,12 +48,12 @@ type processes struct {
 
 	mu   sync.Mutex
 	all  []store.Process
-	seen time.Time // when all was read
+	seen time.Time         // when all was read
+	said map[string]string // what the log was told, by what it is about
 
 	links  links
 	ears   ears
-	caught atomic.Bool       // what was recalled during an absence has been carried out
-	said   map[string]string // what the log was told, by what it is about; only run touches it
+	caught atomic.Bool // what was recalled during an absence has been carried out
 }
 
 // Topics on the bus.
@@ -169,8 +169,7 @@ func (p *processes) complain(ctx context.Context, what string, err error) {
 	if err != nil {
 		why = err.Error()
 	}
-	was := p.said[what]
-	if p.said[what] = why; ctx.Err() != nil || (was == "") == (why == "") {
+	if ctx.Err() != nil || (p.say(what, why) == "") == (why == "") {
 		return
 	}
 	if why == "" {
@@ -178,6 +177,14 @@ func (p *processes) complain(ctx context.Context, what string, err error) {
 		return
 	}
 	p.log.Warn(what, "error", err)
+}
+
+// say takes down what the log is told of something, and returns what it was told before.
+func (p *processes) say(what, now string) (was string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	was, p.said[what] = p.said[what], now
+	return was
 }
 
 // present says that this process is there, and once when live traffic ends or begins.
@@ -189,14 +196,18 @@ func (p *processes) present(ctx context.Context) {
 		p.ears.listen(p.me.ID, all)
 	}
 	why := p.away()
-	if was := p.said["bus"]; why != was {
-		if p.said["bus"] = why; why != "" {
+	if why != p.say("bus", why) {
+		if why != "" {
 			p.log.Warn("processes of this node look for each other's changes four times a second", "why", why)
 		} else {
 			p.log.Warn("processes of this node hear of each other's changes at once again")
 		}
 	}
-	p.me.Size, p.me.Bus, p.me.Holding = p.n.Intake.Size(), why, p.OnDuty() && !p.n.caughtUp()
+	duty := p.OnDuty()
+	p.me.Size, p.me.Bus, p.me.Holding = p.n.Intake.Size(), why, duty && !p.n.caughtUp()
+	if duty && !p.me.Holding { // this process need not wait any more, when another has the duty
+		p.caught.Store(true)
+	}
 	p.complain(ctx, "the list of processes cannot be written", p.store.Present(ctx, p.me))
 }
 
@@ -232,26 +243,6 @@ func (p *processes) tellLinks(ctx context.Context, x *peer.Exchange) error {
 
 // OnDuty reports whether this process is the one on duty.
 func (p *processes) OnDuty() bool { return p.n.onDuty.Load() }
-
-// slow is how long the database may take to answer the process on duty: one that takes
-// longer would take the duty away again, over and over.
-const slow = time.Second
-
-// quick refuses a duty while the database is slow.
-func (p *processes) quick(ctx context.Context) error {
-	for range 2 { // the first may have to connect
-		begun := time.Now()
-		if _, err := p.store.State(ctx); err != nil {
-			return err
-		}
-		if time.Since(begun) < slow {
-			return nil
-		}
-	}
-	e := record.Errorf(record.Unavailable, "duty", "the database takes longer than %s to answer: no process is on duty, and reactions and the exchange with other nodes wait", slow)
-	e.Hint = "look at the load of the PostgreSQL server and the network to it"
-	return e
-}
 
 // Fresh makes what is kept in memory of agencies, people and rights as new as the store.
 func (p *processes) Fresh(ctx context.Context) error { return p.n.Intake.Refresh(ctx) }

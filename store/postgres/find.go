@@ -308,9 +308,7 @@ func (s *search) run(ctx context.Context) ([]hit, error) {
 	if len(w.words) > 0 {
 		w.some /= 12 // a row's words lie elsewhere, and most words are not frequent
 	}
-	if !rare {
-		w.direct = w.some
-	}
+	w.direct = w.some
 	if s.q.ByObserved {
 		return w.latest(ctx)
 	}

@@ -137,7 +137,9 @@ func (db *DB) commit(ctx context.Context, t *turn, b *store.Batch) error {
 		t.rollback()
 		return record.Errorf(record.Unavailable, "store.commit", "another database server took over in this moment; nothing was saved; try again")
 	}
-	_, err := t.conn.Exec(ctx, "COMMIT")
+	// When a COMMIT is cancelled, the server waits no longer for its standby, and everybody
+	// sees what the standby does not have. A server that is gone is noticed without, see dial.
+	_, err := t.conn.Exec(context.WithoutCancel(ctx), "COMMIT")
 	if err == nil {
 		t.conn.Release()
 		return nil

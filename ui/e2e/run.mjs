@@ -10,6 +10,7 @@ import { chromium } from 'playwright-core';
 import { answer } from './answer.mjs';
 import { axe } from './axe.mjs';
 import { board } from './board.mjs';
+import { cluster } from './cluster.mjs';
 import { fault } from './fault.mjs';
 import { newNode } from './node.mjs';
 import { people } from './people.mjs';
@@ -65,7 +66,7 @@ async function check(promise, options, run) {
   }
 }
 
-const parts = { board, walk, record, answer, people, peers, three, fault, axe };
+const parts = { board, walk, record, answer, people, peers, three, cluster, fault, axe };
 const asked = process.argv.slice(2);
 const unknown = asked.find((a) => !parts[a]);
 try {

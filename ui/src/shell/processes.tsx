@@ -9,7 +9,7 @@ export function ProcessesLine({ all }: { all: Process[] }) {
   const slow = all.some((p) => p.bus);
   const nobody = !all.some((p) => p.duty);
   return (
-    <Popover position="top-start" width={380} shadow="md" trapFocus>
+    <Popover position="top-start" width="min(380px, calc(100vw - 12px))" shadow="md" trapFocus>
       <Popover.Target>
         <button className={`plain ${nobody ? 'refused' : slow ? 'waits' : ''}`}>
           {t('processes', { n: all.length })}
@@ -18,7 +18,7 @@ export function ProcessesLine({ all }: { all: Process[] }) {
         </button>
       </Popover.Target>
       <Popover.Dropdown>
-        <div className="stack processes">
+        <div className="stack processes" tabIndex={0} style={{ maxHeight: '60dvh', overflow: 'auto', overflowWrap: 'anywhere' }}>
           {slow && <div className="mut">{t('processes.slowWhy')}</div>}
           {all.map((p) => (
             <div key={p.id}>
