@@ -120,7 +120,8 @@ func (n *Node) serveDuty(ctx context.Context) error {
 	d := n.duty.Load()
 	work := []func(context.Context) error{d.react.Run, n.sweep, d.Trust.Run, d.Exchange.Run, n.catchUp, d.Questions.Run}
 	if n.processes != nil {
-		work = append(work, func(ctx context.Context) error { return n.processes.tellLinks(ctx, d.Exchange) })
+		work = append(work, func(ctx context.Context) error { return n.processes.tellLinks(ctx, d.Exchange) },
+			func(ctx context.Context) error { return n.processes.tellCaughtUp(ctx, d.Exchange) })
 	}
 	return together(ctx, work...)
 }

@@ -53,7 +53,8 @@ type processes struct {
 
 	links  links
 	ears   ears
-	caught atomic.Bool // what was recalled during an absence has been carried out
+	caught atomic.Bool   // what was recalled during an absence has been carried out
+	nudge  chan struct{} // holds one when the others are to hear of this process at once
 }
 
 // Topics on the bus.
@@ -65,7 +66,7 @@ const (
 
 // openProcesses joins the other processes of the node.
 func openProcesses(ctx context.Context, n *Node, s store.Shared) (_ *processes, err error) {
-	p := &processes{n: n, store: s, log: n.log, said: map[string]string{}}
+	p := &processes{n: n, store: s, log: n.log, said: map[string]string{}, nudge: make(chan struct{}, 1)}
 	if p.secret, err = s.Secret(ctx, "sibling"); err != nil {
 		return nil, err
 	}
@@ -138,6 +139,9 @@ func (p *processes) run(ctx context.Context) error {
 		case <-beat.C:
 			p.present(ctx)
 			continue
+		case <-p.nudge:
+			p.present(ctx)
+			continue
 		case <-changed:
 		case <-wake:
 		case <-poll.C:
@@ -194,6 +198,7 @@ func (p *processes) present(ctx context.Context) {
 	defer cancel()
 	if all, err := p.List(ctx); err == nil {
 		p.ears.listen(p.me.ID, all)
+		p.Holding(ctx) // so that it is known when the database is away
 	}
 	why := p.away()
 	if why != p.say("bus", why) {
@@ -203,11 +208,9 @@ func (p *processes) present(ctx context.Context) {
 			p.log.Warn("processes of this node hear of each other's changes at once again")
 		}
 	}
-	duty := p.OnDuty()
-	p.me.Size, p.me.Bus, p.me.Holding = p.n.Intake.Size(), why, duty && !p.n.caughtUp()
-	if duty && !p.me.Holding { // this process need not wait any more, when another has the duty
-		p.caught.Store(true)
-	}
+	// Who is not on duty has not caught up either: the others must not take what it
+	// said before its duty began for what it says of it.
+	p.me.Size, p.me.Bus, p.me.Holding = p.n.Intake.Size(), why, !p.OnDuty() || !p.n.caughtUp()
 	p.complain(ctx, "the list of processes cannot be written", p.store.Present(ctx, p.me))
 }
 
@@ -239,6 +242,21 @@ func (p *processes) tellLinks(ctx context.Context, x *peer.Exchange) error {
 		case <-changed:
 		}
 	}
+}
+
+// tellCaughtUp lets the others know that what was recalled during an absence has been
+// carried out.
+func (p *processes) tellCaughtUp(ctx context.Context, x *peer.Exchange) error {
+	select {
+	case <-ctx.Done():
+	case <-x.Holding():
+		p.forget()
+		select {
+		case p.nudge <- struct{}{}:
+		default:
+		}
+	}
+	return nil
 }
 
 // OnDuty reports whether this process is the one on duty.

@@ -80,7 +80,7 @@ func open(ctx context.Context, url string, only bool) (_ *DB, err error) {
 	}()
 	// Every statement here is a walk along an index. Statistics of tables that have
 	// just been filled must not lead anywhere else.
-	if db.pool, err = db.connect(ctx, url, 32, map[string]string{"enable_seqscan": "off", "jit": "off", "plan_cache_mode": "force_custom_plan"}); err != nil {
+	if db.pool, err = db.connect(ctx, url, 32, map[string]string{"enable_seqscan": "off", "jit": "off", "plan_cache_mode": "force_custom_plan", "max_parallel_workers_per_gather": "0"}); err != nil {
 		return nil, err
 	}
 	if only {

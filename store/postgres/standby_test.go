@@ -33,7 +33,9 @@ func TestCommitWaitsForItsStandbyLongerThanItsCaller(t *testing.T) {
 	short, cancel := context.WithCancel(ctx)
 	defer cancel()
 	done := make(chan error, 1)
-	go func() { done <- db.Commit(short, &store.Batch{Items: []*store.Item{{Entry: e}}, Checkpoint: []byte("x")}) }()
+	go func() {
+		done <- db.Commit(short, &store.Batch{Items: []*store.Item{{Entry: e}}, Checkpoint: []byte("x")})
+	}()
 	until(t, "a commit that waits for the standby", func() bool {
 		return ask[int](t, s.URL("postgres"), "SELECT count(*)::int FROM pg_stat_activity WHERE wait_event = 'SyncRep'") == 1
 	})
