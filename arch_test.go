@@ -104,7 +104,7 @@ var alone = map[string][]string{
 	"database/sql":            {},
 
 	"github.com/jackc/pgx/v5": {"store/postgres", "store/postgres/pgtest", "store/move", "node", "bench"}, // store/move, node and bench: tests and baselines
-	"github.com/nats-io":      {"bus", "e2e"},                                                             // e2e: a server of its own to be killed
+	"github.com/nats-io":      {"bus", "e2e", "node"},                                                     // e2e and node: tests with servers to be killed and split
 }
 
 // without says what must not be imported by packages that are pure, or that

@@ -284,8 +284,8 @@ func (w *watcher) stop() {
 }
 
 // saw waits until everything that was acknowledged was shown, and fails the test when
-// something was shown twice, or was never told.
-func (w *watcher) saw(c *crowd, patience time.Duration) {
+// something was shown twice, or was never told by them; also is what others told.
+func (w *watcher) saw(c *crowd, patience time.Duration, also ...string) {
 	w.t.Helper()
 	var missing string
 	end := time.Now().Add(patience)
@@ -306,6 +306,9 @@ func (w *watcher) saw(c *crowd, patience time.Duration) {
 			delete(shown, title)
 		}
 		for _, title := range c.tried {
+			delete(shown, title)
+		}
+		for _, title := range also {
 			delete(shown, title)
 		}
 		c.mu.Unlock()

@@ -211,6 +211,9 @@ func (p *processes) present(ctx context.Context) {
 	// Who is not on duty has not caught up either: the others must not take what it
 	// said before its duty began for what it says of it.
 	p.me.Size, p.me.Bus, p.me.Holding = p.n.Intake.Size(), why, !p.OnDuty() || !p.n.caughtUp()
+	if !p.me.Holding { // nor has it to wait any more when it loses its duty
+		p.caught.Store(true)
+	}
 	p.complain(ctx, "the list of processes cannot be written", p.store.Present(ctx, p.me))
 }
 
@@ -291,6 +294,9 @@ func (p *processes) List(ctx context.Context) ([]store.Process, error) {
 	all, err := p.store.Processes(ctx)
 	if err != nil {
 		return nil, err
+	}
+	for i := range all {
+		all[i].Holding = all[i].Holding && all[i].Duty
 	}
 	p.mu.Lock()
 	p.all, p.seen = all, time.Now()
