@@ -91,7 +91,12 @@ func (n *Node) runDuty(ctx context.Context) error {
 			return err
 		}
 		n.onDuty.Store(true)
-		defer n.onDuty.Store(false)
+		defer func() {
+		if n.caughtUp() {
+			n.processes.caught.Store(true)
+		}
+		n.onDuty.Store(false)
+	}()
 		n.log.Warn("this process is on duty now")
 		return n.serveDuty(term)
 	}

@@ -276,7 +276,10 @@ func (p *processes) Holding(ctx context.Context) bool {
 		return false
 	}
 	all, err := p.List(ctx)
-	if err != nil || len(all) == 0 || !all[0].Duty || all[0].Holding {
+	if err != nil {
+		return false // then nothing is shown anyway, and what is wrong is said better
+	}
+	if len(all) == 0 || !all[0].Duty || all[0].Holding {
 		return true
 	}
 	p.caught.Store(true)
