@@ -50,6 +50,7 @@ type Options struct {
 	Only    string // measure only rows whose group begins with this
 	Log     io.Writer
 
+	Scale    int    // records of the group scale
 	Postgres string // postgres://... of a database that may be filled; "": what needs one is left out
 }
 
@@ -64,11 +65,13 @@ func Run(ctx context.Context, o Options) (rows []Row, err error) {
 	}
 	defer os.RemoveAll(dir)
 	groups := []struct {
-		name string
-		run  func(context.Context, string, Options) ([]Row, error)
-	}{{"intake", intakeRows}, {"http", httpRows}, {"live", liveRows}, {"large", largeRows}, {"small", smallRows}, {"size", sizeRows}, {"peer", peerRows}, {"postgres", postgresRows}}
+		name  string
+		run   func(context.Context, string, Options) ([]Row, error)
+		apart bool // only when it is asked for
+	}{{name: "intake", run: intakeRows}, {name: "http", run: httpRows}, {name: "live", run: liveRows}, {name: "large", run: largeRows}, {name: "small", run: smallRows}, {name: "size", run: sizeRows},
+		{name: "peer", run: peerRows}, {name: "postgres", run: postgresRows}, {name: "scale", run: scaleRows, apart: true}, {name: "capacity", run: capacityRows, apart: true}}
 	for _, g := range groups {
-		if o.Only != "" && !strings.HasPrefix(g.name, o.Only) {
+		if o.Only == "" && g.apart || !strings.HasPrefix(g.name, o.Only) {
 			continue
 		}
 		if g.name == "postgres" && o.Only == "" && o.Postgres == "" {

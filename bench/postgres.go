@@ -99,6 +99,17 @@ func (d *database) settings(ctx context.Context) (s string, err error) {
 	return s, err
 }
 
+// size is how many bytes the tables and indexes of a schema take on the server's disk.
+func (d *database) size(ctx context.Context, spec string) (n int64, err error) {
+	u, err := url.Parse(spec)
+	if err != nil {
+		return 0, err
+	}
+	err = d.conn.QueryRow(ctx, `SELECT coalesce(sum(pg_total_relation_size(c.oid)), 0)::bigint FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+		WHERE n.nspname = $1 AND c.relkind = 'r'`, u.Query().Get("search_path")).Scan(&n)
+	return n, err
+}
+
 // settle does what the server does by itself in quiet hours.
 func (d *database) settle(ctx context.Context) error {
 	_, err := d.conn.Exec(ctx, "VACUUM (ANALYZE)")

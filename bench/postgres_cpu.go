@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// tick is the unit of times in /proc (proc(5); sysconf(_SC_CLK_TCK) is 100 on Linux).
-const tick = 10 * time.Millisecond
+// jiffy is the unit of times in /proc (proc(5); sysconf(_SC_CLK_TCK) is 100 on Linux).
+const jiffy = 10 * time.Millisecond
 
 // usage is what a process has used so far.
 type usage struct {
@@ -32,7 +32,7 @@ func spent(pid int) (u usage, err error) {
 	}
 	n := func(i int) int { v, _ := strconv.Atoi(f[i]); return v }
 	u.parent = n(1)
-	u.cpu, u.waited = time.Duration(n(11)+n(12))*tick, time.Duration(n(13)+n(14))*tick
+	u.cpu, u.waited = time.Duration(n(11)+n(12))*jiffy, time.Duration(n(13)+n(14))*jiffy
 	return u, nil
 }
 

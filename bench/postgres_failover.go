@@ -89,6 +89,17 @@ type server struct {
 	url atomic.Pointer[string] // nil: it does not run
 }
 
+// newServer prepares konbit serve on a store, whose address may hold a password.
+func newServer(o Options, dir, spec string, more ...string) *server {
+	env := []string{"KONBIT_STORE=" + spec}
+	for _, e := range os.Environ() {
+		if !strings.HasPrefix(e, "KONBIT_") {
+			env = append(env, e)
+		}
+	}
+	return &server{args: append([]string{"serve", "--data", dir, "--listen", "127.0.0.1:0"}, more...), env: env, log: o.Log}
+}
+
 // start runs it until it says where it listens.
 func (s *server) start(ctx context.Context, binary string) error {
 	s.cmd = exec.CommandContext(ctx, binary, s.args...)
@@ -137,14 +148,8 @@ func (f *failover) begin(ctx context.Context) error {
 	if f.bus, err = bus.Open(ctx, bus.Config{Listen: "127.0.0.1:0", Node: "bench"}); err != nil {
 		return err
 	}
-	env := []string{"KONBIT_STORE=" + f.spec}
-	for _, e := range os.Environ() {
-		if !strings.HasPrefix(e, "KONBIT_") {
-			env = append(env, e)
-		}
-	}
 	for range 2 {
-		s := &server{args: []string{"serve", "--data", f.dir, "--listen", "127.0.0.1:0", "--nats", f.bus.URL()}, env: env, log: f.o.Log}
+		s := newServer(f.o, f.dir, f.spec, "--nats", f.bus.URL())
 		f.procs = append(f.procs, s)
 		if err := s.start(ctx, f.o.Binary); err != nil {
 			return err
@@ -309,7 +314,7 @@ func (f *failover) write(ctx context.Context, i int) error {
 			return err
 		}
 		for try := 0; ; try++ {
-			status, text, err := f.post(c, f.at(i+try), b)
+			status, text, err := create(c, f.at(i+try), f.token, b)
 			if err == nil && status/100 == 2 {
 				f.acks[i] = append(f.acks[i], time.Now())
 				f.acked[i][id] = true
@@ -325,12 +330,13 @@ func (f *failover) write(ctx context.Context, i int) error {
 	}
 }
 
-func (f *failover) post(c *http.Client, at string, body []byte) (status int, text []byte, err error) {
-	req, err := http.NewRequest("POST", at+"/api/v1/records/"+kind, bytes.NewReader(body))
+// create posts a draft.
+func create(c *http.Client, at, secret string, draft []byte) (status int, text []byte, err error) {
+	req, err := http.NewRequest("POST", at+"/api/v1/records/"+kind, bytes.NewReader(draft))
 	if err != nil {
 		return 0, nil, err
 	}
-	req.Header.Set("Authorization", "Bearer "+f.token)
+	req.Header.Set("Authorization", "Bearer "+secret)
 	req.Header.Set("Content-Type", "application/json")
 	res, err := c.Do(req)
 	if err != nil {

@@ -105,15 +105,6 @@ func TestGuideQuotesWhatTheProgramSays(t *testing.T) {
 	}
 }
 
-// settings returns the lines NAME=VALUE of a file, also those that are commented out.
-func settings(text string) map[string]string {
-	out := map[string]string{}
-	for _, m := range regexp.MustCompile(`(?m)^#?([A-Z_]+)=(.*)$`).FindAllStringSubmatch(text, -1) {
-		out[m[1]] = m[2]
-	}
-	return out
-}
-
 // TestSettingsAreFlags looks up every KONBIT_ that these files set.
 func TestSettingsAreFlags(t *testing.T) {
 	flags := programFlags(t)["serve"]
@@ -166,6 +157,15 @@ func TestCommandsOfTheGuideExist(t *testing.T) {
 		}
 		if found == 0 {
 			t.Errorf("%s shows no command of konbit", f)
+		}
+		for _, m := range regexp.MustCompile("`--([a-z-]+)").FindAllStringSubmatch(read(t, f), -1) {
+			known := m[1] == "write-recovery-conf" // of pg_basebackup
+			for _, have := range flags {
+				known = known || slices.Contains(have, m[1])
+			}
+			if !known {
+				t.Errorf("%s: no command has --%s", f, m[1])
+			}
 		}
 	}
 }

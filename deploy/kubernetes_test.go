@@ -250,14 +250,9 @@ func checkPolicies(t *testing.T, c *cluster) {
 			continue
 		}
 		for _, in := range p.Spec.Ingress {
-			for _, port := range in.Ports {
-				if !slices.ContainsFunc(d.Spec.Template.Spec.Containers[0].Ports, func(x struct {
-					Name          string `yaml:"name"`
-					ContainerPort int    `yaml:"containerPort"`
-				}) bool {
-					return x.ContainerPort == port.Port
-				}) {
-					t.Errorf("%s lets in at the port %d, where nobody listens", name, port.Port)
+			for _, at := range in.Ports {
+				if !slices.ContainsFunc(d.Spec.Template.Spec.Containers[0].Ports, func(p port) bool { return p.ContainerPort == at.Port }) {
+					t.Errorf("%s lets in at the port %d, where nobody listens", name, at.Port)
 				}
 			}
 		}

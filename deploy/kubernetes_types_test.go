@@ -107,10 +107,7 @@ type (
 				Name string `yaml:"name"`
 			} `yaml:"configMapRef"`
 		} `yaml:"envFrom"`
-		Ports []struct {
-			Name          string `yaml:"name"`
-			ContainerPort int    `yaml:"containerPort"`
-		} `yaml:"ports"`
+		Ports     []port `yaml:"ports"`
 		Startup   *probe `yaml:"startupProbe"`
 		Liveness  *probe `yaml:"livenessProbe"`
 		Readiness *probe `yaml:"readinessProbe"`
@@ -137,6 +134,10 @@ type (
 			MountPath string `yaml:"mountPath"`
 			ReadOnly  bool   `yaml:"readOnly"`
 		} `yaml:"volumeMounts"`
+	}
+	port struct {
+		Name          string `yaml:"name"`
+		ContainerPort int    `yaml:"containerPort"`
 	}
 	probe struct {
 		HTTPGet struct {

@@ -30,6 +30,23 @@ var keys = map[string][]string{
 // several are keys that may be given more than once.
 var several = []string{"Environment", "SystemCallFilter", "LoadCredential"}
 
+// values says what a key takes, as far as a wrong value would not show otherwise.
+var values = []struct{ keys, take string }{
+	{"NoNewPrivileges PrivateTmp PrivateDevices ProtectHome ProtectClock ProtectControlGroups ProtectHostname ProtectKernelLogs ProtectKernelModules ProtectKernelTunables " +
+		"RestrictNamespaces RestrictRealtime RestrictSUIDSGID LockPersonality MemoryDenyWriteExecute RemoveIPC", "yes|no"},
+	{"Restart", "always|on-failure"},
+	{"RestartSec TimeoutStopSec StartLimitIntervalSec LimitNOFILE", `\d+`},
+	{"KillSignal", "SIGTERM"},
+	{"StateDirectoryMode UMask", "0[0-7]{3}"},
+	{"MemoryHigh MemoryMax", `\d+[MG]`},
+	{"ProtectSystem", "strict"},
+	{"ProtectProc", "invisible"},
+	{"SystemCallErrorNumber", "EPERM"},
+	{"LoadCredential LoadCredentialEncrypted", `[a-z-]+:/\S+`},
+	{"Environment", `[A-Z_]+=\S+`},
+	{"EnvironmentFile WorkingDirectory", `-?/\S+`},
+}
+
 func parseUnit(t *testing.T, name string) unit {
 	t.Helper()
 	u, section := unit{}, ""
@@ -55,6 +72,11 @@ func parseUnit(t *testing.T, name string) unit {
 				t.Errorf("%s: [%s] has no key %s", at, section, key)
 			case len(u[section][key]) > 0 && !slices.Contains(several, key):
 				t.Errorf("%s: %s is there twice", at, key)
+			}
+			for _, v := range values {
+				if slices.Contains(strings.Fields(v.keys), key) && !regexp.MustCompile("^(?:"+v.take+")$").MatchString(value) {
+					t.Errorf("%s: %s is no value of %s", at, value, key)
+				}
 			}
 			u[section][key] = append(u[section][key], value)
 		}

@@ -92,11 +92,11 @@ func (n *Node) runDuty(ctx context.Context) error {
 		}
 		n.onDuty.Store(true)
 		defer func() {
-		if n.caughtUp() {
-			n.processes.caught.Store(true)
-		}
-		n.onDuty.Store(false)
-	}()
+			if n.caughtUp() {
+				n.processes.caught.Store(true)
+			}
+			n.onDuty.Store(false)
+		}()
 		n.log.Warn("this process is on duty now")
 		return n.serveDuty(term)
 	}

@@ -70,6 +70,11 @@ func openKeys(folder string, c keysConfig) (*Keys, error) {
 		return nil, err
 	}
 	if !c.readOnly {
+		off, err := k.vault.alone()
+		if err != nil {
+			return nil, err
+		}
+		defer off()
 		if err := errors.Join(k.vault.clean(), k.vault.settle(c.unlock, 0)); err != nil {
 			return nil, err
 		}
@@ -292,8 +297,20 @@ func (k *Keys) make(in map[string]*keyFile, name, file string) (ed25519.PublicKe
 	if f := in[name]; f != nil {
 		return f.public(), nil
 	}
-	f, err := makeKey(name)
+	off, err := k.vault.alone()
 	if err != nil {
+		return nil, err
+	}
+	defer off()
+	f, err := k.vault.key(file) // another process may have made it
+	if err == nil {
+		in[name] = f
+		return f.public(), nil
+	}
+	if !errors.Is(err, os.ErrNotExist) {
+		return nil, err
+	}
+	if f, err = makeKey(name); err != nil {
 		return nil, err
 	}
 	if err := k.vault.create(file, f); err != nil {

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"filippo.io/age"
@@ -203,6 +204,20 @@ func (v *vault) write(name string, b []byte) error {
 		}
 	}
 	return replace(v.file(name), b)
+}
+
+// alone keeps other processes of this node from making key files until it is called
+// off: two that start on one empty folder must not make two keys for one ledger.
+func (v *vault) alone() (off func(), err error) {
+	f, err := os.OpenFile(v.path+".lock", os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return func() { f.Close() }, nil
 }
 
 // create is write for a key that must not be there yet.

@@ -41,8 +41,8 @@ type processes struct {
 	n      *Node
 	store  store.Shared
 	bus    *bus.Bus
-	me     store.Process
-	secret []byte // that all processes of the node know
+	me     store.Process // as it was when it began
+	secret []byte        // that all processes of the node know
 	client *http.Transport
 	log    *slog.Logger
 
@@ -210,11 +210,12 @@ func (p *processes) present(ctx context.Context) {
 	}
 	// Who is not on duty has not caught up either: the others must not take what it
 	// said before its duty began for what it says of it.
-	p.me.Size, p.me.Bus, p.me.Holding = p.n.Intake.Size(), why, !p.OnDuty() || !p.n.caughtUp()
-	if !p.me.Holding { // nor has it to wait any more when it loses its duty
+	me := p.me // which the wait for duty reads, too
+	me.Size, me.Bus, me.Holding = p.n.Intake.Size(), why, !p.OnDuty() || !p.n.caughtUp()
+	if !me.Holding { // nor has it to wait any more when it loses its duty
 		p.caught.Store(true)
 	}
-	p.complain(ctx, "the list of processes cannot be written", p.store.Present(ctx, p.me))
+	p.complain(ctx, "the list of processes cannot be written", p.store.Present(ctx, me))
 }
 
 // tell lets the others know what was committed here.

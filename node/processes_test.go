@@ -9,8 +9,10 @@ import (
 	"testing"
 	"time"
 
+	"konbit/account"
 	"konbit/intake"
 	"konbit/kerneltest"
+	"konbit/node"
 	"konbit/record"
 )
 
@@ -76,6 +78,27 @@ func TestTwoProcessesDecideOnOneRecordOneAfterTheOther(t *testing.T) {
 		if c := record.CodeOf(err); err != nil && c != record.Conflict && c != record.Stale {
 			t.Error(err)
 		}
+	}
+}
+
+func TestProcessesThatStartAtOnceOnAnEmptyFolderHaveOneKey(t *testing.T) {
+	h := newHouse(t)
+	names := make([]string, 4)
+	var wg sync.WaitGroup
+	for i := range names {
+		wg.Go(func() {
+			n, err := node.Open(t.Context(), node.Config{Data: h.data, Store: h.store, Hash: account.HashCost{Memory: 8, Passes: 1}})
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			names[i] = n.Keys.Verifier
+			n.Close()
+		})
+	}
+	wg.Wait()
+	if slices.Sort(names); len(slices.Compact(names)) != 1 {
+		t.Errorf("keys: %q", names)
 	}
 }
 

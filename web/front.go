@@ -292,7 +292,7 @@ func (s *Server) address(r *http.Request) string {
 		host = r.RemoteAddr
 	}
 	if s.cfg.TrustProxy || s.cfg.Processes != nil && s.cfg.Processes.Sibling(r) {
-		all := strings.Split(r.Header.Get("X-Forwarded-For"), ",")
+		all := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",") // a balancer may add a line of its own
 		if last := strings.TrimSpace(all[len(all)-1]); net.ParseIP(last) != nil {
 			return last
 		}

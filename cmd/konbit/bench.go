@@ -12,7 +12,8 @@ type benchCmd struct {
 	Out     string `help:"Where to write the figures as JSON." type:"path" placeholder:"FILE"`
 	Dir     string `help:"Where to put the temporary data; the disk that is measured." type:"existingdir" placeholder:"DIR"`
 	Records int    `help:"Size of the large node." default:"1000000"`
-	Only    string `help:"Only one group: intake, http, live, large, small, size, peer, postgres."`
+	Only    string `help:"Only one group: intake, http, live, large, small, size, peer, postgres; scale and capacity are measured only so."`
+	Scale   int    `help:"Size of the largest node, of the group scale: 41 GB for 10 million." default:"10000000"`
 
 	Postgres string `help:"postgres://user@host/database, on which a node is measured; the bench makes schemas in it and drops them." placeholder:"STORE"`
 	Member   bool   `help:"Be one of the processes that give commands." hidden:""`
@@ -26,7 +27,7 @@ func (c *benchCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	rows, err := bench.Run(ctx, bench.Options{Dir: c.Dir, Binary: self, Records: c.Records, Only: c.Only, Postgres: c.Postgres, Log: os.Stderr})
+	rows, err := bench.Run(ctx, bench.Options{Dir: c.Dir, Binary: self, Records: c.Records, Only: c.Only, Scale: c.Scale, Postgres: c.Postgres, Log: os.Stderr})
 	fmt.Println(bench.Machine())
 	if err := bench.Print(os.Stdout, rows); err != nil {
 		return err
