@@ -39,6 +39,7 @@ func (c *clock) off(by time.Duration) func(*node.Config) {
 }
 
 func TestClocksThatAreAMinuteApartDoNoHarm(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	h.people()
 	var c clock

@@ -40,7 +40,7 @@ func TestStandbyTakesOverAndNothingAcknowledgedIsLost(t *testing.T) {
 	one, two, h := pair(t)
 	a, b := h.start(), h.start()
 	oneOnDuty(t, 5*time.Second, a, b)
-	c, w := h.write(6, a, b), h.watch(a, b)
+	w, c := h.watch(a, b), h.write(6, a, b)
 	c.more(20, 20*time.Second)
 
 	one.Kill()

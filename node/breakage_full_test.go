@@ -81,7 +81,7 @@ func TestDatabaseWhoseDiskIsFullRefusesAndGoesOn(t *testing.T) {
 	s, h := ownServer(t)
 	a, b := h.start(), h.start()
 	oneOnDuty(t, 5*time.Second, a, b)
-	c, w := h.write(6, a, b), h.watch(a, b)
+	w, c := h.watch(a, b), h.write(6, a, b)
 	c.more(10, 20*time.Second)
 
 	d.fill()

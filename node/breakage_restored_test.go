@@ -174,6 +174,7 @@ func TestDatabaseRestoredToYesterdayIsNoticedAcceptedAndMendedByPeers(t *testing
 	if testing.Short() {
 		t.Skip("it takes a dump of a database and puts it back")
 	}
+	t.Parallel()
 	for _, engine := range []string{"PostgreSQL", "SQLite"} {
 		t.Run(engine, func(t *testing.T) {
 			var s *pgtest.Server
@@ -298,6 +299,7 @@ func TestFileThatWentOnElsewhereIsNotTakenForTheSame(t *testing.T) {
 // TestDatabaseThatIsReplacedUnderARunningProcessEndsIt puts another database, which is
 // longer, in the place of the one that a process works on.
 func TestDatabaseThatIsReplacedUnderARunningProcessEndsIt(t *testing.T) {
+	t.Parallel()
 	s, h := ownServer(t)
 	s.Do("postgres", "CREATE DATABASE other TEMPLATE konbit")
 	other := houseOn(t, s.URL("other"))

@@ -16,7 +16,7 @@ func TestDatabaseThatTakesTwoSecondsAQueryHoldsUpAndLosesNothing(t *testing.T) {
 	h.store = strings.Replace(h.store, s.Address(), d.address(), 1)
 	a, b := h.start(), h.start()
 	oneOnDuty(t, 5*time.Second, a, b)
-	c, w := h.write(4, a, b), h.watch(a, b)
+	w, c := h.watch(a, b), h.write(4, a, b)
 	c.more(10, 20*time.Second)
 
 	d.slow(2 * time.Second)

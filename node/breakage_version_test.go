@@ -14,11 +14,12 @@ import (
 // TestOlderAndNewerKonbitWorkOnOneDatabase does to the database what a newer konbit
 // does when it starts on it, while this one runs.
 func TestOlderAndNewerKonbitWorkOnOneDatabase(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	h.people()
 	a := h.start()
 	oneOnDuty(t, 5*time.Second, a)
-	c, w := h.write(4, a), h.watch(a)
+	w, c := h.watch(a), h.write(4, a)
 	c.more(10, 20*time.Second)
 
 	newer, err := pgx.Connect(t.Context(), h.store)
