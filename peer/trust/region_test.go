@@ -303,7 +303,7 @@ func TestDirectoryThatWasCutOffIsFinishedAtTheNextStart(t *testing.T) {
 			}
 			p.broken = nil
 			p.restart()
-			if got := p.agency(id); len(got.Communities) != 0 || p.Directory().Serial != serial+1 {
+			if got := p.agency(id); len(got.Communities) != 0 || p.Directory().Serial <= serial {
 				t.Errorf("%+v, serial %d", got, p.Directory().Serial)
 			}
 		})

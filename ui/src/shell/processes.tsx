@@ -6,7 +6,7 @@ import { Ago } from '../part/time';
 // ProcessesLine tells an administrator which processes run this node, and
 // whether they hear of each other at once.
 export function ProcessesLine({ all }: { all: Process[] }) {
-  const slow = all.some((p) => p.bus);
+  const slow = all.length > 1 && all.some((p) => p.bus); // one that is alone has nobody to hear of
   const nobody = !all.some((p) => p.duty);
   return (
     <Popover position="top-start" width="min(380px, calc(100vw - 12px))" shadow="md" trapFocus>
@@ -28,7 +28,7 @@ export function ProcessesLine({ all }: { all: Process[] }) {
                 {' · '}
                 {t('processes.since')} <Ago iso={p.started} />
               </div>
-              {p.bus && <div style={{ color: 'var(--warn-tx)' }}>{p.bus}</div>}
+              {slow && p.bus && <div style={{ color: 'var(--warn-tx)' }}>{p.bus}</div>}
             </div>
           ))}
         </div>
