@@ -13,6 +13,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"konbit/store/postgres/pgtest"
 )
@@ -25,7 +26,7 @@ func TestDemoOfTwoProcessesAnswersWhileOneIsKilled(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	client := &http.Client{Jar: jar}
+	client := &http.Client{Jar: jar, Timeout: 30 * time.Second}
 	answer := func(method, path string, body any) (out map[string]any, err error) {
 		b, err := json.Marshal(body)
 		if err != nil {
