@@ -97,7 +97,7 @@ func TestStandbyThatDidNotHaveEverythingIsNoticed(t *testing.T) {
 		n.Close()
 		t.Fatal("it starts on the older database")
 	}
-	if record.CodeOf(err) != record.Corrupt || !strings.Contains(err.Error(), ": 7 are missing") {
+	if record.CodeOf(err) != record.Corrupt || !strings.Contains(err.Error(), ": missing are 7") {
 		t.Errorf("at the start: %v", err)
 	}
 	if hint := hintOf(err); !strings.Contains(hint, "konbit restored --data") {
@@ -112,7 +112,7 @@ func TestStandbyThatDidNotHaveEverythingIsNoticed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if loss.Entries() != 7 || loss.Had != had || loss.Has != had-7 || loss.Forked {
+	if loss.Missing() != 7 || loss.Had != had || loss.Has != had-7 || loss.Forked {
 		t.Errorf("lost: %+v", loss)
 	}
 	a, b = h.start(), h.start()

@@ -239,7 +239,7 @@ func TestDatabaseRestoredToYesterdayIsNoticedAcceptedAndMendedByPeers(t *testing
 			if err != nil {
 				t.Fatal(err)
 			}
-			if loss.Has > was || loss.Entries() != loss.Had-loss.Has || loss.Forked {
+			if loss.Has > was || loss.Missing() != loss.Had-loss.Has || loss.Forked {
 				t.Errorf("lost: %+v, the copy was made at %d", loss, was)
 			}
 			h.verified()

@@ -37,7 +37,7 @@ func Restored(ctx context.Context, cfg Config, by string) (loss *Loss, err error
 	}
 	e := restoredEntry{What: "database restored", By: by, Loss: n.loss}
 	if n.loss != nil {
-		e.Missing = n.loss.Entries()
+		e.Missing = n.loss.Missing()
 	}
 	served := 0
 	for _, id := range slices.Sorted(maps.Keys(n.Accounts.Directory().Agencies)) {

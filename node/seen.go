@@ -131,27 +131,33 @@ func (m *memory) accept(newest []byte) error {
 
 // Loss says what a ledger lacks that was seen before.
 type Loss struct {
-	Had    int64     `json:"had"`  // entries that were seen
-	HadAt  time.Time `json:"seen"` // when the newest of them was written
-	Has    int64     `json:"has"`  // entries that are there now
-	HasAt  time.Time `json:"now"`  // when the newest of them was written; zero: there is none
-	Forked bool      `json:"forked,omitempty"`
+	Had    int64     `json:"had"`              // entries that were seen
+	HadAt  time.Time `json:"seen"`             // when the newest of them was written
+	Has    int64     `json:"has"`              // entries that are there now
+	HasAt  time.Time `json:"now"`              // when the newest of them was written; zero: there is none
+	Forked bool      `json:"forked,omitempty"` // what is there does not continue what was seen
 }
 
-// Entries returns how many entries are gone; of a ledger that went on since, it is
-// not known: at least one.
-func (l *Loss) Entries() int64 { return max(1, l.Had-l.Has) }
+// Missing returns how many entries are gone, 0 when it is not known: of a ledger that
+// went on in another way.
+func (l *Loss) Missing() int64 {
+	if l.Forked {
+		return 0
+	}
+	return l.Had - l.Has
+}
 
 // String says it in a sentence.
 func (l *Loss) String() string {
-	had := fmt.Sprintf("it had %d entries here, the newest of %s", l.Had, l.HadAt.Format(time.RFC3339))
+	had := fmt.Sprintf("its ledger had %d entries here, the newest of %s", l.Had, l.HadAt.Format(time.RFC3339))
+	now := fmt.Sprintf("has %d now, the newest of %s", l.Has, l.HasAt.Format(time.RFC3339))
 	switch {
 	case l.Forked:
-		return fmt.Sprintf("%s, and those %d are not the ones that are there now, of %d; the newest is of %s", had, l.Had, l.Has, l.HasAt.Format(time.RFC3339))
+		return had + ", and " + now + ", but these do not continue those"
 	case l.Has == 0:
 		return had + ", and is empty now"
 	}
-	return fmt.Sprintf("%s, and has %d now, the newest of %s: %d are missing", had, l.Has, l.HasAt.Format(time.RFC3339), l.Entries())
+	return fmt.Sprintf("%s, and %s: missing are %d", had, now, l.Missing())
 }
 
 func (l *Loss) err() error {
@@ -159,7 +165,7 @@ func (l *Loss) err() error {
 	if l.Forked {
 		what = "the database is not the one that it was"
 	}
-	e := record.Errorf(record.Corrupt, "open", "%s: of its ledger, %s", what, l)
+	e := record.Errorf(record.Corrupt, "open", "%s: %s", what, l)
 	e.Hint = "put the right database back; or, if it was restored from a backup, or a standby took over that did not have everything: stop every process of the node and run konbit restored --data FOLDER --store STORE"
 	return e
 }

@@ -24,7 +24,7 @@ func (c *restoredCmd) Run(ctx context.Context) error {
 	if loss == nil {
 		fmt.Println("accepted; nothing is missing of what was seen from this data folder")
 	} else {
-		fmt.Printf("accepted: of the ledger, %s\n", loss)
+		fmt.Printf("accepted: %s\n", loss)
 	}
 	fmt.Println("It is in the ledger. Other nodes compare what they hold with this one when it runs again. Run konbit verify, then start the node.")
 	return nil
