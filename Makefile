@@ -55,8 +55,8 @@ lint: need-run ui check ## format, go vet, staticcheck, types of the console
 	go tool staticcheck ./...
 
 .PHONY: bench
-bench: need-run ui bin ## measure beside baselines, write bench.json
-	bin/konbit bench --out bench.json
+bench: need-cluster ui bin ## measure beside baselines, write bench.json
+	scripts/postgres .run/bench sh -c 'bin/konbit bench --out bench.json --postgres "$$KONBIT_DEMO_STORE"'
 
 .PHONY: soak
 soak: need-test ui bin ## run long: kill -9 and start again, random histories of three nodes, fuzz every decoder

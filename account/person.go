@@ -175,6 +175,18 @@ func (d *Directory) administered(agency string) bool {
 	return false
 }
 
+// Preferences returns a person's language and theme, as any process of the node has set them last.
+func (s *Service) Preferences(ctx context.Context, person string) (lang, theme string, err error) {
+	if s.cfg.Shared {
+		return s.store.Preferences(ctx, person)
+	}
+	p := s.dir.Load().People[person]
+	if p == nil {
+		return "", "", notFound("person.preferences", "person")
+	}
+	return p.Lang, p.Theme, nil
+}
+
 // SetPreferences sets language and theme; an empty one stays. This is the person's own choice and no matter for the
 // ledger.
 func (s *Service) SetPreferences(ctx context.Context, person, lang, theme string) error {
@@ -186,6 +198,10 @@ func (s *Service) SetPreferences(ctx context.Context, person, lang, theme string
 		return notFound(op, "person")
 	}
 	p := *old
+	var err error
+	if p.Lang, p.Theme, err = s.Preferences(ctx, person); err != nil {
+		return err
+	}
 	p.Lang, p.Theme = cmp.Or(lang, p.Lang), cmp.Or(theme, p.Theme)
 	var f record.Fields
 	checkPreferences(&f, p.Lang, p.Theme)

@@ -12,6 +12,7 @@ import (
 // capacityLoad is what a capacity model is measured with: five sizes or more of each.
 type capacityLoad struct {
 	records   []int // created
+	turns     []int // created one after the other
 	among     int   // records that pages are asked among
 	pages     []int // asked for
 	readers   []int // live streams
@@ -25,7 +26,7 @@ type capacityLoad struct {
 // cost, and fits a line to each.
 func capacityRows(ctx context.Context, dir string, o Options) ([]Row, error) {
 	return measureCapacity(ctx, dir, o, capacityLoad{
-		records: []int{5_000, 10_000, 20_000, 30_000, 40_000, 60_000}, among: 100_000, pages: []int{200, 400, 600, 800, 1000},
+		records: []int{5_000, 10_000, 20_000, 30_000, 40_000, 60_000}, turns: []int{500, 1000, 1500, 2000, 3000}, among: 100_000, pages: []int{200, 400, 600, 800, 1000},
 		readers: []int{0, 100, 200, 400, 600, 800}, seconds: 10, positions: []int{50_000, 100_000, 150_000, 200_000, 300_000},
 		backlogs: []int{2_000, 4_000, 8_000, 12_000, 16_000}, idle: 20 * time.Second,
 	})
@@ -61,6 +62,7 @@ func measureCapacity(ctx context.Context, dir string, o Options, load capacityLo
 	var all costs
 	for _, of := range []func() ([]cost, error){
 		func() ([]cost, error) { return recordCosts(ctx, dir, o, db, load.records) },
+		func() ([]cost, error) { return turnCosts(ctx, dir, o, db, load.turns) },
 		func() ([]cost, error) { return pageCosts(ctx, dir, o, db, load.among, load.pages) },
 		func() ([]cost, error) { return readerCosts(ctx, dir, o, db, load.readers, load.seconds) },
 		func() ([]cost, error) { return positionCosts(ctx, load.positions) },
@@ -168,6 +170,45 @@ func recordCosts(ctx context.Context, dir string, o Options, db *database, sizes
 		out = append(out, cost{c.key, c.unit, "records", fit(points[c.key]), how})
 	}
 	return out, nil
+}
+
+// turnCosts creates records one after the other, so that each is alone in its turn to
+// write, as it is when little happens.
+func turnCosts(ctx context.Context, dir string, o Options, db *database, sizes []int) ([]cost, error) {
+	var process, server, long [][2]float64
+	for _, n := range sizes {
+		fmt.Fprintf(o.Log, "  %d records, each alone ...\n", n)
+		spec, drop, err := db.schema(ctx)
+		if err != nil {
+			return nil, err
+		}
+		nd, by, err := openOn(ctx, filepath.Join(dir, fmt.Sprint("turn", n)), spec)
+		if err != nil {
+			return nil, err
+		}
+		now := time.Now()
+		cmds := commands(newMaker(uint64(n), now), by, n, func(int) time.Time { return now })
+		start := time.Now()
+		p, s, err := watch(ctx, db, func() error { return giveSingly(ctx, nd, cmds, 1) })
+		took := time.Since(start)
+		if e := nd.Close(); err == nil {
+			err = e
+		}
+		if err != nil {
+			return nil, err
+		}
+		if err := drop(); err != nil {
+			return nil, err
+		}
+		x := float64(n)
+		process, server, long = append(process, [2]float64{x, p}), append(server, [2]float64{x, s}), append(long, [2]float64{x, float64(took.Milliseconds())})
+	}
+	how := "incidents of some 31 words and a place, one after the other, each saved before the next is given, into a new node of one process"
+	return []cost{
+		{turnProcess, "ms of a processor", "records", fit(process), how},
+		{turnServer, "ms of a processor", "records", fit(server), how},
+		{turnTime, "ms", "records", fit(long), how + "; server and process on one machine: a network adds its round trips"},
+	}, nil
 }
 
 // log is how far the server's write-ahead log is, in bytes.

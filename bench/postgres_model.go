@@ -13,6 +13,9 @@ const (
 	recordAlone   = "a record on SQLite: process"
 	recordProcess = "a record on PostgreSQL: process"
 	recordServer  = "a record on PostgreSQL: server"
+	turnProcess   = "a record alone in its turn, on PostgreSQL: process"
+	turnServer    = "a record alone in its turn, on PostgreSQL: server"
+	turnTime      = "a record alone in its turn, on PostgreSQL: the turn"
 	pageProcess   = "a page on PostgreSQL: process"
 	pageServer    = "a page on PostgreSQL: server"
 	readerMemory  = "a reader of the live stream: memory"
@@ -70,8 +73,8 @@ func (p *place) rows(cs costs) (rows []Row) {
 		all, wrong = all+v, math.Hypot(wrong, e)
 		add(what, "processors", v, e)
 	}
-	busy("processes, changes", p.changes, recordProcess)
-	busy("PostgreSQL, changes", p.changes, recordServer)
+	busy("processes, changes, each alone", p.changes, turnProcess)
+	busy("PostgreSQL, changes, each alone", p.changes, turnServer)
 	busy("processes, pages", p.pages, pageProcess)
 	busy("PostgreSQL, pages", p.pages, pageServer)
 	busy("processes, live streams", p.changes*p.consoles*p.seen, readerEvent)
@@ -79,6 +82,8 @@ func (p *place) rows(cs costs) (rows []Row) {
 	busy("positions, the bus alone", p.positions, positionBus)
 	busy("records to other nodes, both ends", p.abroad, peerNodes)
 	add("all of these", "processors", all, wrong)
+	turn := cs.of(turnTime)
+	add("the turn to write is taken, changes each alone", "of the time", p.changes*turn.each/1000, p.changes*turn.eachErr/1000)
 	const day = 24 * 3600
 	for _, d := range []struct {
 		what, of string

@@ -28,7 +28,7 @@ func TestPostgresFiguresAreMadeOfACorrectNode(t *testing.T) {
 func TestCapacityIsMeasured(t *testing.T) {
 	o := Options{Binary: built(t), Postgres: pgtest.URL(t), Log: t.Output()}
 	rows, err := measureCapacity(t.Context(), t.TempDir(), o, capacityLoad{
-		records: []int{300, 600, 900}, among: 5000, pages: []int{40, 80, 120}, readers: []int{0, 10, 20}, seconds: 1,
+		records: []int{300, 600, 900}, turns: []int{20, 40, 60}, among: 5000, pages: []int{40, 80, 120}, readers: []int{0, 10, 20}, seconds: 1,
 		positions: []int{1000, 2000, 3000}, backlogs: []int{200, 400, 600}, idle: time.Second,
 	})
 	if err != nil {

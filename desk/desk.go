@@ -265,6 +265,9 @@ func (k *Kind) check() error {
 			return fmt.Errorf("unknown caveat %q", c)
 		}
 	}
+	if err := checkSet(k.schema.fields, true); err != nil {
+		return err
+	}
 	if k.Keep <= 0 {
 		return fmt.Errorf("say how long it is kept: KeepYears")
 	}

@@ -277,6 +277,9 @@ func TestDeclarationThatContradictsItselfIsRefused(t *testing.T) {
 	type badBound struct {
 		N int `json:"n" min:"one"`
 	}
+	type mustSet struct {
+		By string `json:"by" set:"command"`
+	}
 	for name, declare := range map[string]func(){
 		"name":              func() { KindOf[body]("Thing", flow, Allow{"shut": Operator}, KeepYears(1)) },
 		"no keeping time":   func() { KindOf[body]("thing", flow, Allow{"shut": Operator}) },
@@ -284,20 +287,21 @@ func TestDeclarationThatContradictsItselfIsRefused(t *testing.T) {
 		"allowed to an auditor": func() {
 			KindOf[body]("thing", flow, Allow{"shut": Auditor}, KeepYears(1))
 		},
-		"no such command":      func() { kind(Allow{"explode": Operator}) },
-		"no such state":        func() { kind(Freeze("never")) },
-		"no such open state":   func() { kind(OpenIn("never")) },
-		"no such path":         func() { kind(Path("open", "never")) },
-		"no such column":       func() { kind(Columns("never")) },
-		"no such form field":   func() { kind(Form("a", "never")) },
-		"no such symbol field": func() { kind(OnMap("circle", "never")) },
-		"no such same":         func() { kind(Similar(1, time.Hour, "never")) },
-		"no such caveat":       func() { kind(Protected("never")) },
-		"two roots":            func() { kind(Flow{"a": {"x": "c"}, "b": {"x": "c"}}, Allow{"x": Operator}) },
-		"handler of nothing":   func() { kind(Handle("never", func(*Change[body], struct{}) error { return nil })) },
-		"no json name":         func() { KindOf[loose]("thing", flow, Allow{"shut": Operator}, KeepYears(1)) },
-		"a map":                func() { KindOf[odd]("thing", flow, Allow{"shut": Operator}, KeepYears(1)) },
-		"a bound":              func() { KindOf[badBound]("thing", flow, Allow{"shut": Operator}, KeepYears(1)) },
+		"no such command":                        func() { kind(Allow{"explode": Operator}) },
+		"no such state":                          func() { kind(Freeze("never")) },
+		"no such open state":                     func() { kind(OpenIn("never")) },
+		"no such path":                           func() { kind(Path("open", "never")) },
+		"no such column":                         func() { kind(Columns("never")) },
+		"no such form field":                     func() { kind(Form("a", "never")) },
+		"no such symbol field":                   func() { kind(OnMap("circle", "never")) },
+		"no such same":                           func() { kind(Similar(1, time.Hour, "never")) },
+		"no such caveat":                         func() { kind(Protected("never")) },
+		"two roots":                              func() { kind(Flow{"a": {"x": "c"}, "b": {"x": "c"}}, Allow{"x": Operator}) },
+		"handler of nothing":                     func() { kind(Handle("never", func(*Change[body], struct{}) error { return nil })) },
+		"no json name":                           func() { KindOf[loose]("thing", flow, Allow{"shut": Operator}, KeepYears(1)) },
+		"a field of commands that must be given": func() { KindOf[mustSet]("thing", flow, Allow{"shut": Operator}, KeepYears(1)) },
+		"a map":                                  func() { KindOf[odd]("thing", flow, Allow{"shut": Operator}, KeepYears(1)) },
+		"a bound":                                func() { KindOf[badBound]("thing", flow, Allow{"shut": Operator}, KeepYears(1)) },
 		"an identifier of no sort": func() {
 			type loose struct {
 				ID string `json:"id" identifier:"@never"`

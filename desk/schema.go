@@ -35,6 +35,8 @@ import (
 //	                        nodes may ask whether anything is held about it, see
 //	                        package peer/question; "@type": of the sort that the
 //	                        member "type" beside it says
+//	set:"command"           only the handlers of commands set it; who creates or
+//	                        edits the record cannot
 //	when:"outcome=part|no"  asked for, and required, when that field of the body
 //	                        before it has one of these values
 //
@@ -55,6 +57,7 @@ type Field struct {
 	Unit     string   `json:"unit,omitempty"`
 	Widget   string   `json:"widget,omitempty"`
 	When     string   `json:"when,omitempty"`
+	Set      bool     `json:"set,omitempty"`    // by commands alone
 	Fields   []Field  `json:"fields,omitempty"` // of rows
 
 	// Identifier is the sort of identifier that a text is, or "@" and the path of
@@ -76,6 +79,7 @@ type schema struct {
 	typ    reflect.Type
 	fields []Field
 	json   map[string]any
+	sets   bool // commands set some of the fields
 }
 
 func schemaOf[T any](name string) *schema {
@@ -87,6 +91,7 @@ func schemaOf[T any](name string) *schema {
 	s.fields = fieldsOf(t, "", nil)
 	tieIdentifiers(t, s.fields)
 	s.json = objectSchema(s.fields)
+	s.sets = slices.ContainsFunc(s.fields, func(f Field) bool { return f.Set })
 	return s
 }
 
@@ -120,6 +125,7 @@ func fieldsOf(t reflect.Type, prefix string, index []int) []Field {
 			Facet: sf.Tag.Get("facet") == "true", Chart: sf.Tag.Get("chart"), Map: sf.Tag.Get("map"),
 			Unit: sf.Tag.Get("unit"), Widget: sf.Tag.Get("widget"), When: sf.Tag.Get("when"),
 			Identifier: sf.Tag.Get("identifier"),
+			Set:        sf.Tag.Get("set") == "command",
 			Required:   !strings.Contains(opts, "omit"),
 		}
 		if ft.Kind() == reflect.Pointer {
@@ -657,6 +663,9 @@ func put(obj map[string]any, path []string, f *Field) {
 		}
 		m["type"], m["items"] = "array", objectSchema(sub)
 		bounds("minItems", "maxItems")
+	}
+	if f.Set {
+		m["readOnly"] = true
 	}
 	props[path[0]] = m
 	if f.Required {

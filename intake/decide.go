@@ -207,11 +207,13 @@ func (d *decider) turn() error {
 	return err
 }
 
-// pass gives a turn back in which nothing is written.
-func (in *Intake) pass() {
-	if in.shared != nil {
-		in.shared.Pass()
+// pass gives a turn back in which nothing is written. On what was read in it nothing
+// rests when it fails.
+func (in *Intake) pass() error {
+	if in.shared == nil {
+		return nil
 	}
+	return in.shared.Pass()
 }
 
 // moved makes what is kept in memory of accounts and nodes as new as ops says.
@@ -583,6 +585,17 @@ func (d *decider) said(ctx context.Context, p *prepared, rec *record.Record, cur
 func (d *decider) fill(p *prepared, rec, before *record.Record) error {
 	dr := p.Draft
 	rec.Body = p.raw
+	if p.kind.Sets() {
+		var old json.RawMessage
+		if before != nil {
+			old = before.Body
+		}
+		var wrong record.Fields
+		if p.body, rec.Body, wrong = p.kind.Kept(p.raw, old); len(wrong) > 0 {
+			return wrong.Err(p.Kind + "." + p.Name)
+		}
+		p.caveats = p.kind.CaveatsFor(p.body)
+	}
 	rec.Observed = dr.Observed.UTC().Truncate(time.Microsecond)
 	rec.Place, rec.Links, rec.Key, rec.Note = dr.Place, dr.Links, dr.Key, dr.Note
 	if p.Command.Note != "" {
@@ -1007,13 +1020,15 @@ func (in *Intake) commit(work <-chan *batch) {
 		in.mu.Unlock()
 		var err error
 		if stale || len(b.Items) == 0 {
-			in.pass()
+			err = in.pass()
 		}
 		if stale { // it builds on a batch that did not reach the disk
 			err = record.Errorf(record.Unavailable, "intake", "nothing was saved: the change before this one could not be written; try again")
 		} else if len(b.Items) == 0 {
-			answer(b.jobs)
-			continue
+			if err == nil {
+				answer(b.jobs)
+				continue
+			}
 		} else if err = in.save(b); err != nil {
 			in.mu.Lock()
 			in.failed++

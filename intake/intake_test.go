@@ -20,6 +20,7 @@ import (
 	"konbit/intake"
 	. "konbit/kerneltest"
 	"konbit/policy"
+	"konbit/query"
 	"konbit/record"
 	"konbit/store"
 )
@@ -369,6 +370,63 @@ func TestEditIsNoWayAroundTheRightToMark(t *testing.T) {
 	_, err := h.Intake.Do(ctx, &intake.Command{Kind: "strict", Name: "edit", Record: rec.ID, By: op, Draft: wide})
 	wantCode(t, err, record.Denied)
 	h.Do(&intake.Command{Kind: "strict", Name: "edit", Record: rec.ID, By: op, Draft: Draft(Note{Title: "b"})})
+}
+
+// What a command has set, no edit takes away or forges: a second person is needed where
+// the desk wants two.
+func TestFieldOfCommandsIsNotForThoseWhoWrite(t *testing.T) {
+	type Order struct {
+		Text     string `json:"text"               search:"title"`
+		Proposer string `json:"proposer,omitempty" max:"100" set:"command" search:"text"`
+	}
+	d := &desk.Desk{Name: "two", Kinds: desk.Kinds{desk.KindOf[Order]("order", desk.Path("draft", "proposed", "live"),
+		desk.Flow{"draft": {"propose": "proposed"}, "proposed": {"approve": "live", "return": "draft"}},
+		desk.Allow{"propose": desk.Operator, "approve": desk.Operator, "return": desk.Operator}, desk.KeepYears(1),
+		desk.Handle("propose", func(c *desk.Change[Order], _ struct{}) error {
+			c.Body.Proposer = c.Actor
+			return nil
+		}),
+		desk.Handle("approve", func(c *desk.Change[Order], _ struct{}) error {
+			if c.Body.Proposer == c.Actor {
+				return record.Errorf(record.Denied, "order.approve", "a second person approves")
+			}
+			return nil
+		}))}}
+	d.Files = Labels(d)
+	h := New(t, func(h *House) { h.Extra = []*desk.Desk{d} })
+	ana, luc := h.Reader("ht.cc/ana", desk.Operator), h.Reader("ht.cc/luc", desk.Operator)
+	for _, p := range []*policy.Reader{ana, luc} {
+		p.Roles["two"] = []desk.Role{desk.Operator}
+	}
+	give := func(by *policy.Reader, name string, rec *record.Record, draft *intake.Draft) (intake.Receipt, error) {
+		return h.Intake.Do(ctx, &intake.Command{ID: ID(), Kind: "order", Name: name, Record: rec.ID, By: by, Draft: draft})
+	}
+	forged := &record.Record{}
+	forged.ID = ID()
+	_, err := give(ana, "create", forged, Draft(Order{"a", "ht.cc/luc"}))
+	wantCode(t, err, record.Invalid)
+	rec := h.Create(ana, "order", Draft(Order{Text: "a"}))
+	h.Do(&intake.Command{Kind: "order", Name: "propose", Record: rec.ID, By: ana})
+	for _, proposer := range []string{"ht.cc/luc", "nobody"} {
+		_, err = give(ana, "edit", rec, Draft(Order{"b", proposer}))
+		wantCode(t, err, record.Invalid)
+	}
+	for i, proposer := range []string{"", "ht.cc/ana"} { // left out, or as it is
+		r, err := give(luc, "edit", rec, Draft(Order{fmt.Sprint("b", i), proposer}))
+		if err != nil || !strings.Contains(string(r.Record.Body), `"proposer":"ht.cc/ana"`) {
+			t.Fatalf("%+v %v", r, err)
+		}
+	}
+	page, err := h.Records.List(ctx, ana, "order", &query.Filter{Words: "ana"})
+	if err != nil || len(page.Items) != 1 {
+		t.Errorf("what a command has set is not found after an edit: %v", err)
+	}
+	_, err = give(ana, "approve", rec, nil)
+	wantCode(t, err, record.Denied)
+	if _, err := give(luc, "approve", rec, nil); err != nil {
+		t.Error(err)
+	}
+	h.Verify()
 }
 
 func TestAttachmentNeedsAClaimOnceAndThenStays(t *testing.T) {

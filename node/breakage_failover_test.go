@@ -11,6 +11,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"konbit/intake"
 	"konbit/kerneltest"
 	"konbit/node"
 	"konbit/record"
@@ -56,6 +57,77 @@ func TestStandbyTakesOverAndNothingAcknowledgedIsLost(t *testing.T) {
 	w.saw(c, 5*time.Second)
 	c.kept(a)
 	c.kept(b)
+}
+
+// A server that comes back after a restart shows what its standby has not: who asks
+// again for such a change is not told that it is done before the standby has it.
+func TestRetryIsAcknowledgedOnlyWhenTheStandbyHasTheChange(t *testing.T) {
+	one, two, h := pair(t)
+	b := h.start()
+	oneOnDuty(t, 5*time.Second, b)
+	a := h.start()
+	for _, p := range []*process{a, b} { // names get their numbers
+		if _, err := p.n.Intake.Do(t.Context(), report(kerneltest.ID(), "Before")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	two.Stop(pgtest.Fast)
+	c := report(kerneltest.ID(), "Only on one disk")
+	again := *c
+	lost := make(chan error, 1)
+	go func() {
+		_, err := a.n.Intake.Do(t.Context(), c)
+		lost <- err
+	}()
+	waits := func() bool { return count(t, one, "pg_stat_activity WHERE wait_event = 'SyncRep' AND query = 'COMMIT'") > 0 }
+	until(t, "the change waits for the standby", 20*time.Second, waits)
+	one.Kill()
+	a.may = true
+	a.stop()
+	if err := <-lost; err == nil {
+		t.Fatal("the change was acknowledged without the standby")
+	}
+	one.Start()
+	if n := count(t, one, "record WHERE id = $1", [16]byte(c.Record)); n != 1 {
+		t.Fatalf("the server that came back shows %d of it", n)
+	}
+	told := make(chan error, 1)
+	go func() {
+		res, err := b.n.Intake.Do(t.Context(), &again)
+		if err == nil && res.Status != intake.Unchanged {
+			err = fmt.Errorf("it was done again: %+v", res)
+		}
+		told <- err
+	}()
+	until(t, "the retry waits for the standby", 20*time.Second, waits)
+	select {
+	case err := <-told:
+		t.Fatalf("it was answered without the standby: %v", err)
+	case <-time.After(time.Second):
+	}
+	two.Start()
+	if err := <-told; err != nil {
+		t.Errorf("with the standby: %v", err)
+	}
+	one.Kill()
+	two.Promote()
+	if n := count(t, two, "record WHERE id = $1", [16]byte(c.Record)); n != 1 {
+		t.Errorf("the standby has %d of it", n)
+	}
+}
+
+// count asks a server how many rows there are.
+func count(t *testing.T, s *pgtest.Server, of string, args ...any) (n int) {
+	t.Helper()
+	c, err := pgx.Connect(t.Context(), s.URL("konbit"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close(t.Context())
+	if err := c.QueryRow(t.Context(), "SELECT count(*)::int FROM "+of, args...).Scan(&n); err != nil {
+		t.Fatal(err)
+	}
+	return n
 }
 
 // loses makes the standby take over without what was written last: n reports and what

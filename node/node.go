@@ -252,7 +252,10 @@ func (n *Node) Close() error {
 		n.processes.close()
 	}
 	if n.Accounts != nil {
-		errs = append(errs, n.Accounts.Flush(context.Background()))
+		// A database that waits for its standby would keep the process from ending.
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		errs = append(errs, n.Accounts.Flush(ctx))
+		cancel()
 	}
 	if n.Intake != nil {
 		n.Intake.Close()

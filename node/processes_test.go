@@ -160,6 +160,16 @@ func TestBrowserIsServedByAnyProcess(t *testing.T) {
 			b.n++ // the other way around
 		}
 	}
+	for _, theme := range []string{"dark", "light", "dark"} {
+		if code, v := b.ask("PATCH", "/api/v1/session", map[string]string{"theme": theme}); code != 200 {
+			t.Fatalf("%d %v", code, v)
+		}
+		for range ps {
+			if _, v := b.ask("GET", "/api/v1/session", nil); !strings.Contains(fmt.Sprint(v["person"]), "theme:"+theme) {
+				t.Fatalf("%v, want %s", v["person"], theme)
+			}
+		}
+	}
 	for i := range 3 { // a person who is added at one signs in at the other
 		id := fmt.Sprintf("ht.cc/new%d", i)
 		code, v := b.ask("POST", "/api/v1/people", map[string]any{"id": id, "name": "New", "lang": "fr", "password": twinPassword,

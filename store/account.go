@@ -233,6 +233,8 @@ type Accounts interface {
 	People(ctx context.Context) ([]Agency, []Person, error)
 	// PersonStates returns what the directory does not hold, by person. A person of whom there is nothing to say is left out.
 	PersonStates(ctx context.Context) (map[string]PersonState, error)
+	// Preferences returns a person's language and theme.
+	Preferences(ctx context.Context, person string) (lang, theme string, err error)
 	// SetPreferences sets a person's language and theme.
 	SetPreferences(ctx context.Context, person, lang, theme string) error
 

@@ -143,8 +143,13 @@ func (s *Server) ready(w http.ResponseWriter, r *http.Request) error {
 		ctx, cancel := context.WithTimeout(r.Context(), 5*time.Second)
 		defer cancel()
 		if err := s.cfg.Ready(ctx); err != nil {
-			s.cfg.Log.Error("not ready", "error", err)
+			if !s.unready.Swap(true) {
+				s.cfg.Log.Error("not ready", "error", err)
+			}
 			return record.Errorf(record.Unavailable, "ready", "the store does not answer")
+		}
+		if s.unready.Swap(false) {
+			s.cfg.Log.Info("ready again")
 		}
 	}
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")

@@ -103,6 +103,8 @@ type Server struct {
 	handler http.Handler
 	doc     func() ([]byte, error)
 
+	unready atomic.Bool // the last probe was told that the store does not answer
+
 	quit  chan struct{}
 	close sync.Once
 	run   string // prefix of request ids

@@ -104,7 +104,11 @@ func (s *Server) view(ctx context.Context, e *account.Session) (*SessionView, er
 	now := s.cfg.Now().UTC()
 	pass := s.cfg.Accounts.HasPasskeys()
 	v.SignedIn, v.Now, v.Passkeys = true, &now, &pass
-	v.Person = &PersonView{ID: p.ID, Name: p.Name, Lang: p.Lang, Theme: p.Theme}
+	lang, theme, err := s.cfg.Accounts.Preferences(ctx, p.ID)
+	if err != nil {
+		return nil, err
+	}
+	v.Person = &PersonView{ID: p.ID, Name: p.Name, Lang: lang, Theme: theme}
 	if v.Person.Theme == "" {
 		v.Person.Theme = "auto"
 	}
@@ -244,15 +248,7 @@ func (s *Server) changeSession(w http.ResponseWriter, r *http.Request) error {
 		if err := f.Err("session.change"); err != nil {
 			return err
 		}
-		p := s.cfg.Accounts.Directory().People[e.Person]
-		lang, theme := in.Lang, in.Theme
-		if lang == "" {
-			lang = p.Lang
-		}
-		if theme == "" {
-			theme = p.Theme
-		}
-		if err := s.cfg.Accounts.SetPreferences(ctx, e.Person, lang, theme); err != nil {
+		if err := s.cfg.Accounts.SetPreferences(ctx, e.Person, in.Lang, in.Theme); err != nil {
 			return err
 		}
 	}

@@ -188,7 +188,9 @@ func TestSourceThatRunsIsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	refused(t, url, to, "somebody writes to this database now")
-	node.Pass()
+	if err := node.Pass(); err != nil {
+		t.Fatal(err)
+	}
 	copied(t, url, to)
 }
 

@@ -295,6 +295,15 @@ func (db *DB) change(ctx context.Context, q string, args ...any) error {
 	})
 }
 
+// Preferences returns a person's language and theme.
+func (db *DB) Preferences(ctx context.Context, person string) (lang, theme string, err error) {
+	v, err := get(ctx, db, "person", "SELECT lang, theme FROM account_person WHERE id = $1", func(r pgx.Row) (v [2]string, err error) {
+		err = r.Scan(&v[0], &v[1])
+		return v, err
+	}, person)
+	return v[0], v[1], err
+}
+
 // SetPreferences sets a person's language and theme.
 func (db *DB) SetPreferences(ctx context.Context, person, lang, theme string) error {
 	return db.change(ctx, "UPDATE account_person SET lang = $1, theme = $2 WHERE id = $3", lang, theme, person)

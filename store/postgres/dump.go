@@ -404,8 +404,8 @@ func wordIndexes(ctx context.Context, c querier, table string) (names []string, 
 	return names, err
 }
 
-// wordIndex is the inverted index of a partition, as schema.go makes it.
-const wordIndex = "CREATE INDEX ON %s USING gin(words) WITH (fastupdate = on, gin_pending_list_limit = 512)"
+// wordIndex makes the inverted index of a partition.
+const wordIndex = "CREATE INDEX ON %[1]s USING gin(words) WITH (fastupdate = on, gin_pending_list_limit = 512)"
 
 // indexWords makes the inverted index of a partition that was filled without.
 func (db *DB) indexWords(ctx context.Context, part int64) error {

@@ -163,7 +163,7 @@ func (p *partitions) ensure(ctx context.Context, pool *pgxpool.Pool, seq, row in
 		ALTER TABLE %[1]s SET (toast_tuple_target = 128);
 		ALTER TABLE %[1]s ALTER words SET STORAGE EXTERNAL;
 		CREATE INDEX ON %[1]s USING hash("row");
-		CREATE INDEX ON %[1]s USING gin(words) WITH (fastupdate = on, gin_pending_list_limit = 512);`)
+		`+wordIndex+";")
 }
 
 func (p *partitions) one(ctx context.Context, pool *pgxpool.Pool, table string, size, upTo int64, have *int64, indexes string) error {

@@ -267,6 +267,14 @@ func (db *DB) PersonStates(ctx context.Context) (map[string]store.PersonState, e
 	return out, err
 }
 
+// Preferences returns a person's language and theme.
+func (db *DB) Preferences(ctx context.Context, person string) (lang, theme string, err error) {
+	err = db.Read(ctx, func(c *sqlite.Conn) error {
+		return one(c, "person", "SELECT lang, theme FROM account_person WHERE id = ?", func(st *sqlite.Stmt) { lang, theme = st.ColumnText(0), st.ColumnText(1) }, person)
+	})
+	return lang, theme, err
+}
+
 // SetPreferences sets a person's language and theme.
 func (db *DB) SetPreferences(ctx context.Context, person, lang, theme string) error {
 	return db.Write(ctx, func(c *sqlite.Conn) error {

@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { faults } from './axe.mjs';
-import { call, fill, rows, save, signIn, wide } from './console.mjs';
+import { call, fill, phone, rows, save, signIn, wide } from './console.mjs';
 
 const script = fileURLToPath(new URL('../../scripts/postgres', import.meta.url));
 const words = {
@@ -95,6 +95,10 @@ export async function cluster({ check, binary }) {
         await page.keyboard.press('Escape');
         await told(page).waitFor({ state: 'detached' });
       }
+      await page.setViewportSize(phone.viewport); // on which there is no status bar
+      await page.locator('.page button', { hasText: words.en[1] }).click();
+      await told(page).waitFor();
+      assert.deepEqual(await faults(page, 'phone'), []);
     });
 
     await check('the process on duty is killed, and nobody who works there notices', wide, async (admin, other) => {

@@ -25,6 +25,7 @@ export interface Field {
   unit?: string;
   widget?: string;
   when?: string; // "path=a|b": asked for, and required, when that field has one of these values
+  set?: boolean; // by commands alone: no form asks for it
   fields?: Field[];
 }
 

@@ -206,7 +206,7 @@ function Fields({ known, id: recordId, answer, record, done, cancel, setPicking,
   };
   // An answer is short: when it was true is now, unless its form asks.
   const others = answer ? [] : [...(placed ? ['place'] : []), 'observed', 'attachments', 'links'];
-  const rest = [...kind.fields.map((f) => f.path), ...others].filter((p) => !named.has(p));
+  const rest = [...kind.fields.filter((f) => !f.set).map((f) => f.path), ...others].filter((p) => !named.has(p));
   const loose = wrong.filter((w) => !/^(body|place|observed|attachments|links|marking)/.test(w.path));
 
   return (

@@ -13,6 +13,7 @@ import { toast } from '../part/toast';
 import { Ago } from '../part/time';
 import { wrongAt } from '../part/wrong';
 import { useChoose } from '../shell/top-bar';
+import { ProcessesLine } from '../shell/processes';
 import { OutboxLine } from '../shell/status-bar';
 import { addPasskey, passkeysWork } from '../sign/passkey';
 
@@ -22,6 +23,7 @@ export default function Settings() {
       <div className="page-in" style={{ maxWidth: 760 }}>
         <div className="row-flex">
           <h1 className="grow">{t('settings')}</h1>
+          <ProcessesLine />
           <OutboxLine />
         </div>
         <Look />

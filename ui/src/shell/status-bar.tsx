@@ -27,7 +27,7 @@ export function StatusBar() {
       {data?.ledger && <span>{t('status.ledger', { n: number(data.ledger.size) })}</span>}
       <OutboxLine />
       <PurposeLine />
-      {!!data?.processes?.length && <ProcessesLine all={data.processes} />}
+      <ProcessesLine />
       {!!data?.people && <span>{t('status.people', { n: data.people })}</span>}
       <span className="end credit">Natural Earth · GeoNames CC BY 4.0</span>
       <Clock />
