@@ -63,6 +63,9 @@ var may = map[string][]string{
 	"peer/question": {"record", "desk", "policy", "ledger", "store", "query", "intake", "wire/*", "peer/trust"},
 	"peer":          {"record", "desk", "policy", "ledger", "store", "query", "intake", "blob", "wire/*", "peer/*"},
 
+	// Pages for residents: what desks publish on purpose, and nothing else.
+	"public": {"record", "desk", "store"},
+
 	"mappings": {},
 	"transfer": {"record", "desk", "wire/*", "mappings", "intake", "policy"}, // intake and policy for the sink of a stopped node
 
@@ -70,7 +73,7 @@ var may = map[string][]string{
 	// TestOnlyIntakeCommitsAndOnlyQueryReads.
 	"web": {"record", "desk", "policy", "ledger", "store", "query", "intake", "feed", "account", "blob", "transfer", "wire/*", "ui", "peer", "peer/*"},
 
-	"node": {"record", "desk", "desks", "policy", "ledger", "store", "store/sqlite", "store/postgres", "store/move", "bus", "intake", "query", "feed", "react", "account", "blob", "mappings", "transfer", "wire/*", "web", "ui", "peer", "peer/*"},
+	"node": {"record", "desk", "desks", "policy", "ledger", "store", "store/sqlite", "store/postgres", "store/move", "bus", "intake", "query", "feed", "react", "account", "blob", "mappings", "transfer", "wire/*", "web", "ui", "peer", "peer/*", "public"},
 
 	// What may know desks by name: a fictional region, and figures on a known load.
 	"demo":  {"record", "desk", "desks/*"},

@@ -235,7 +235,7 @@ func pageCosts(ctx context.Context, dir string, o Options, db *database, among i
 	}
 	defer e.node.Close()
 	fmt.Fprintf(o.Log, "  pages among %d records ...\n", among)
-	if err := fill(ctx, o, by, among, now, e.node); err != nil {
+	if err := fill(ctx, o, by, among, past, now, e.node); err != nil {
 		return nil, err
 	}
 	if err := db.settle(ctx); err != nil {

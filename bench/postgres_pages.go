@@ -24,8 +24,11 @@ import (
 // stranger is an agency in no community, which sees what is CLEAR: one record in a hundred.
 const stranger = "jm.coe"
 
-// years of incidents that pages are found among.
-const years = 2
+// past is how long ago the oldest of the incidents was that pages are found among.
+const past = 2 * 365 * 24 * time.Hour
+
+// years says how many years that is.
+func years(d time.Duration) int { return int(d / (365 * 24 * time.Hour)) }
 
 // sparse are markings as a region gives them, when few things are for everybody.
 func sparse(r *rand.Rand) record.Marking {
@@ -190,15 +193,14 @@ func (e *engine) mix() (ds []time.Duration) {
 
 // fill gives the same incidents, the same identifiers included, to every node in the
 // same order.
-func fill(ctx context.Context, o Options, by *policy.Reader, records int, now time.Time, nodes ...*node.Node) error {
+func fill(ctx context.Context, o Options, by *policy.Reader, records int, past time.Duration, now time.Time, nodes ...*node.Node) error {
 	m := newMaker(21, now)
-	span := years * 365 * 24 * time.Hour
 	began := time.Now()
 	took := make([]time.Duration, len(nodes))
 	for done := 0; done < records; {
 		size := min(10_000, records-done)
 		cmds := commands(m, by, size, func(i int) time.Time {
-			return now.Add(-time.Duration(float64(span) * (1 - float64(done+i)/float64(records))))
+			return now.Add(-time.Duration(float64(past) * (1 - float64(done+i)/float64(records))))
 		})
 		for _, c := range cmds {
 			c.Draft.Marking = sparse(m.r)
@@ -302,7 +304,7 @@ func pageRows(ctx context.Context, dir string, o Options, db *database, records,
 	}
 	defer lite.node.Close()
 	fmt.Fprintf(o.Log, "  %d incidents into PostgreSQL and SQLite ...\n", records)
-	if err := fill(ctx, o, by, records, now, pg.node, lite.node); err != nil {
+	if err := fill(ctx, o, by, records, past, now, pg.node, lite.node); err != nil {
 		return nil, err
 	}
 	if err := db.settle(ctx); err != nil {
@@ -314,11 +316,11 @@ func pageRows(ctx context.Context, dir string, o Options, db *database, records,
 	if err := agree(pg, lite); err != nil {
 		return nil, err
 	}
-	return pageTable(ctx, o, db, records, pg, lite)
+	return pageTable(ctx, o, db, records, past, pg, lite)
 }
 
 // pageTable makes rows of what was asked.
-func pageTable(ctx context.Context, o Options, db *database, records int, pg, lite *engine) ([]Row, error) {
+func pageTable(ctx context.Context, o Options, db *database, records int, past time.Duration, pg, lite *engine) ([]Row, error) {
 	var each []string
 	for _, q := range enquiries {
 		a, b := pg.took[q.name], lite.took[q.name]
@@ -332,7 +334,7 @@ func pageTable(ctx context.Context, o Options, db *database, records int, pg, li
 		return nil, err
 	}
 	method := fmt.Sprintf("%d first pages of 50 over %d incidents of %d years, through query.List with the reader's rights, in random order, each asked of both engines, which answered the same; %s; baseline: SQLite, same records, same run; p50 of each question in ms, SQLite in brackets: %s",
-		len(pg.mix()), records, years, with, strings.Join(each, "; "))
+		len(pg.mix()), records, years(past), with, strings.Join(each, "; "))
 	var rows []Row
 	for _, r := range []struct {
 		what  string

@@ -108,6 +108,7 @@ type Kind struct {
 	handlers map[string]handler
 	guards   []func(body any) []string
 	urgent   []func(body any) bool // see urgent.go
+	publish  func(body any, r *record.Record) *Notice
 }
 
 // Section groups fields of the form under a label "section.NAME".

@@ -79,7 +79,9 @@ func TestRetryIsAcknowledgedOnlyWhenTheStandbyHasTheChange(t *testing.T) {
 		_, err := a.n.Intake.Do(t.Context(), c)
 		lost <- err
 	}()
-	waits := func() bool { return count(t, one, "pg_stat_activity WHERE wait_event = 'SyncRep' AND query = 'COMMIT'") > 0 }
+	waits := func() bool {
+		return count(t, one, "pg_stat_activity WHERE wait_event = 'SyncRep' AND query = 'COMMIT'") > 0
+	}
 	until(t, "the change waits for the standby", 20*time.Second, waits)
 	one.Kill()
 	a.may = true

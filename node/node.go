@@ -52,6 +52,9 @@ type Config struct {
 	Region  *record.Box
 	Proxy   bool // a reverse proxy of ours stands in front
 
+	Public    net.Listener // where residents are answered, see package public; nil: nowhere
+	PublicURL string       // the address that residents type; "": that of the listener
+
 	PeerURLs   []string                                                             // addresses at which other nodes reach this one; none: it dials them
 	HideOpened bool                                                                 // do not tell owners that somebody here has opened their records
 	Dial       func(ctx context.Context, network, address string) (net.Conn, error) // of connections to other nodes; nil: the net package
@@ -321,6 +324,9 @@ func (n *Node) Serve(ctx context.Context, l net.Listener) error {
 	srv := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 5 * time.Minute, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(n.log.Handler(), slog.LevelDebug)}
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return n.Services(ctx) })
+	if n.cfg.Public != nil {
+		g.Go(func() error { return n.servePublic(ctx, n.cfg.Public) })
+	}
 	g.Go(func() error {
 		if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 			return err

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"strings"
 	"time"
 
 	"konbit/demo"
@@ -63,7 +64,26 @@ type serveCmd struct {
 	Name       string   `help:"What the console calls this node." default:"Konbit"`
 	PeerURL    []string `name:"peer-url" help:"Address at which other nodes reach this one; without it, it dials them." placeholder:"URL"`
 	HideOpened bool     `help:"Do not tell owners that somebody here has opened their records."`
+	publicFlags
 	processFlags
+}
+
+// publicFlags are for the pages that residents read.
+type publicFlags struct {
+	Public    string `help:"Address on which residents see alerts and missing people, so that the console need not face the internet." placeholder:"ADDR"`
+	PublicURL string `name:"public-url" help:"The address that residents type, where a proxy stands in front: https://alerts.example." placeholder:"URL"`
+}
+
+// listen opens the listener for residents, nil when none is wanted.
+func (f *publicFlags) listen() (net.Listener, error) {
+	if f.Public == "" {
+		return nil, nil
+	}
+	l, err := net.Listen("tcp", f.Public)
+	if err != nil {
+		return nil, fmt.Errorf("cannot listen on %s for residents: %w", f.Public, err)
+	}
+	return l, nil
 }
 
 // processFlags are for a node that runs as several processes on one PostgreSQL.
@@ -74,11 +94,18 @@ type processFlags struct {
 }
 
 func (c *serveCmd) Run(ctx context.Context, all *cli) error {
-	l, url, err := c.listen()
+	l, url, err := c.listenFlags.listen()
 	if err != nil {
 		return err
 	}
 	defer l.Close()
+	residents, err := c.publicFlags.listen()
+	if err != nil {
+		return err
+	}
+	if residents != nil {
+		defer residents.Close()
+	}
 	oidc, err := providers(c.OIDC)
 	if err != nil {
 		return err
@@ -89,7 +116,7 @@ func (c *serveCmd) Run(ctx context.Context, all *cli) error {
 	if err != nil {
 		return err
 	}
-	n, err := node.Open(ctx, node.Config{Data: c.Data, Store: c.Store, NATS: c.NATS, BusListen: c.NATSListen, Address: c.ProcessAddress, TLS: c.TLSCert != "", Unlock: unlock, Name: c.Name, URL: url, PeerURLs: c.PeerURL, HideOpened: c.HideOpened, BaseMap: c.Basemap, Proxy: c.Proxy, OIDC: oidc, Log: log})
+	n, err := node.Open(ctx, node.Config{Data: c.Data, Store: c.Store, NATS: c.NATS, BusListen: c.NATSListen, Address: c.ProcessAddress, TLS: c.TLSCert != "", Unlock: unlock, Name: c.Name, URL: url, PeerURLs: c.PeerURL, HideOpened: c.HideOpened, Public: residents, PublicURL: strings.TrimRight(c.PublicURL, "/"), BaseMap: c.Basemap, Proxy: c.Proxy, OIDC: oidc, Log: log})
 	if err != nil {
 		return err
 	}
