@@ -325,7 +325,7 @@ func (n *Node) Serve(ctx context.Context, l net.Listener) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return n.Services(ctx) })
 	if n.cfg.Public != nil {
-		g.Go(func() error { return n.servePublic(ctx, n.cfg.Public) })
+		g.Go(func() error { return n.servePublic(ctx) })
 	}
 	g.Go(func() error {
 		if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {

@@ -6,16 +6,23 @@ import (
 	"errors"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"time"
 
 	"konbit/public"
 )
 
+// PublicURL is the address that residents type, "" when they are not answered here.
+func (n *Node) PublicURL() string {
+	if n.cfg.Public == nil {
+		return ""
+	}
+	return cmp.Or(n.cfg.PublicURL, "http://"+n.cfg.Public.Addr().String())
+}
+
 // servePublic answers residents until ctx ends.
-func (n *Node) servePublic(ctx context.Context, l net.Listener) error {
-	board, err := public.New(ctx, public.Config{Store: n.Store, Desks: n.Desks, Grown: n.Intake.Grown, Name: n.cfg.Name, URL: cmp.Or(n.cfg.PublicURL, "http://"+l.Addr().String()), Now: n.now, Log: n.log,
+func (n *Node) servePublic(ctx context.Context) error {
+	board, err := public.New(ctx, public.Config{Store: n.Store, Desks: n.Desks, Grown: n.Intake.Grown, Name: n.cfg.Name, URL: n.PublicURL(), Now: n.now, Log: n.log,
 		Owner: func(agency string) string {
 			if a := n.Accounts.Directory().Agencies[agency]; a != nil {
 				return a.Name
@@ -33,7 +40,7 @@ func (n *Node) servePublic(ctx context.Context, l net.Listener) error {
 		ErrorLog: slog.NewLogLogger(n.log.Handler(), slog.LevelDebug)}
 	follow := func(ctx context.Context) error { return board.Run(ctx) }
 	answer := func(context.Context) error {
-		if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		if err := srv.Serve(n.cfg.Public); !errors.Is(err, http.ErrServerClosed) {
 			return err
 		}
 		return nil

@@ -121,6 +121,9 @@ func (c *serveCmd) Run(ctx context.Context, all *cli) error {
 		return err
 	}
 	defer n.Close()
+	if residents != nil {
+		fmt.Printf("Residents see alerts and missing people at %s\n", n.PublicURL())
+	}
 	return run(ctx, n, l, url, start)
 }
 
