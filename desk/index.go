@@ -17,6 +17,7 @@ type Index struct {
 	Title string            // one line that names the record
 	Text  []string          // found by words
 	IDs   []string          // found as a whole
+	Names []string          // of people
 	Facet map[string]string // path -> value; several are joined by Sep
 
 	// Identifiers are the values of fields with the tag identifier, as they were
@@ -84,7 +85,7 @@ func (k *Kind) Text(body any, path string) string {
 func indexFields(v reflect.Value, fields []Field, ix *Index) {
 	for i := range fields {
 		f := &fields[i]
-		if f.Search == "" && !f.Facet && f.Identifier == "" && f.Type != "rows" {
+		if f.Search == "" && !f.Facet && f.Identifier == "" && !f.Names && f.Type != "rows" {
 			continue
 		}
 		if f.Type == "rows" {
@@ -112,10 +113,20 @@ func indexFields(v reflect.Value, fields []Field, ix *Index) {
 		case "id":
 			ix.IDs = append(ix.IDs, s)
 		}
+		if f.Names {
+			ix.Names = append(ix.Names, values(v, f, s)...)
+		}
 		if f.Facet {
 			ix.facet(f.Path, values(v, f, s))
 		}
 	}
+}
+
+// Named reports whether records of the kind have names of people.
+func (k *Kind) Named() bool { return named(k.schema.fields) }
+
+func named(fields []Field) bool {
+	return slices.ContainsFunc(fields, func(f Field) bool { return f.Names || named(f.Fields) })
 }
 
 // identifierType returns what sort of identifier a field holds, "" when it is

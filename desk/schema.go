@@ -35,6 +35,8 @@ import (
 //	                        nodes may ask whether anything is held about it, see
 //	                        package peer/question; "@type": of the sort that the
 //	                        member "type" beside it says
+//	names:"true"            a person's name, or a list of such: found however it is spelled,
+//	                        see package name
 //	set:"command"           only the handlers of commands set it; who creates or
 //	                        edits the record cannot
 //	when:"outcome=part|no"  asked for, and required, when that field of the body
@@ -57,7 +59,8 @@ type Field struct {
 	Unit     string   `json:"unit,omitempty"`
 	Widget   string   `json:"widget,omitempty"`
 	When     string   `json:"when,omitempty"`
-	Set      bool     `json:"set,omitempty"`    // by commands alone
+	Set      bool     `json:"set,omitempty"` // by commands alone
+	Names    bool     `json:"names,omitempty"`
 	Fields   []Field  `json:"fields,omitempty"` // of rows
 
 	// Identifier is the sort of identifier that a text is, or "@" and the path of
@@ -126,6 +129,7 @@ func fieldsOf(t reflect.Type, prefix string, index []int) []Field {
 			Unit: sf.Tag.Get("unit"), Widget: sf.Tag.Get("widget"), When: sf.Tag.Get("when"),
 			Identifier: sf.Tag.Get("identifier"),
 			Set:        sf.Tag.Get("set") == "command",
+			Names:      sf.Tag.Get("names") == "true",
 			Required:   !strings.Contains(opts, "omit"),
 		}
 		if ft.Kind() == reflect.Pointer {

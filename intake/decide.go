@@ -18,6 +18,7 @@ import (
 
 	"konbit/desk"
 	"konbit/ledger"
+	"konbit/name"
 	"konbit/policy"
 	"konbit/record"
 	"konbit/store"
@@ -953,6 +954,12 @@ func derive(desks *desk.Set, rec *record.Record, body any) (*store.Row, error) {
 		if t := store.FoldID(id); t != "" {
 			sb.WriteByte(' ')
 			sb.WriteString(t)
+		}
+	}
+	for _, n := range ix.Names {
+		for _, key := range name.Keys(n) {
+			sb.WriteByte(' ')
+			sb.WriteString(store.NameTerm(key))
 		}
 	}
 	row.Words = sb.String()

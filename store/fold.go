@@ -91,3 +91,6 @@ func FoldID(id string) string {
 	}
 	return Sign + "i" + s
 }
+
+// NameTerm is the term of a key of package name: no word of a text meets it.
+func NameTerm(key string) string { return Sign + "n" + key }

@@ -27,6 +27,7 @@ const (
 // asked is what the query string of a list says.
 type asked struct {
 	query.Filter
+	name   string // of a person, however it is spelled
 	format string // "", json, ndjson, csv, geojson, xlsx
 	zoom   float64
 	lang   string
@@ -111,6 +112,14 @@ func (a *asked) parameter(k *desk.Kind, r *policy.Reader, name, v string, f *rec
 			bad("max", fmt.Sprintf("at most %d characters", maxWords))
 		}
 		a.Words = v
+	case "name":
+		if utf8.RuneCountInString(v) > maxWords {
+			bad("max", fmt.Sprintf("at most %d characters", maxWords))
+		}
+		if !k.Named() {
+			bad("unknown", "records of this kind have no names of people")
+		}
+		a.name = v
 	case "bbox":
 		b, msg := parseBox(v)
 		if msg != "" {
@@ -310,6 +319,7 @@ func filterParams(k *desk.Kind) []*huma.Param {
 		return &huma.Schema{Type: "array", Items: &huma.Schema{Type: "string", Enum: enum}}
 	}
 	ps := []*huma.Param{
+		inQuery("name", "A person's name, however it is spelled: the answer lists the records whose names are the most like it, at most limit, and says in matches what is alike. Only for kinds with names", text),
 		inQuery("q", "Words that must all occur; \"a phrase\"; a last word* is a beginning", text),
 		inQuery("bbox", "Touches this box: west,south,east,north", text),
 		inQuery("near", "Touches the box around a circle: longitude,latitude,metres", text),

@@ -12,6 +12,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"konbit/desk"
+	"konbit/name"
 	"konbit/policy"
 	"konbit/query"
 	"konbit/record"
@@ -127,6 +128,9 @@ func (s *Server) list(w http.ResponseWriter, r *http.Request, k *desk.Kind) erro
 	if format := wanted(a.format, r.Header.Get("Accept")); format != "json" {
 		return s.export(w, r, k, reader, &a.Filter, format)
 	}
+	if a.name != "" {
+		return s.names(w, r, k, reader, a)
+	}
 	page, err := s.cfg.Records.List(r.Context(), reader, k.Name, &a.Filter)
 	if err != nil {
 		return err
@@ -144,6 +148,44 @@ func (s *Server) list(w http.ResponseWriter, r *http.Request, k *desk.Kind) erro
 		b.WriteString(`,"next":` + strconv.Quote(page.Next))
 	}
 	if page.NeedsPurpose {
+		b.WriteString(`,"purposeNeeded":true`)
+	}
+	b.WriteString("}\n")
+	w.Header()["Content-Type"] = jsonType
+	return write(w, b.Bytes())
+}
+
+// Likeness says why a record is among those with a like name.
+type Likeness struct {
+	ID    record.ID     `json:"id"`
+	Name  string        `json:"name" doc:"The one of the person's names that is the most like the one that was asked for"`
+	Score float64       `json:"score" doc:"0 to 1"`
+	Why   []name.Reason `json:"why"`
+}
+
+// names answers with those whose names are the most like one.
+func (s *Server) names(w http.ResponseWriter, r *http.Request, k *desk.Kind, reader *policy.Reader, a *asked) error {
+	found, needs, err := s.cfg.Records.Names(r.Context(), reader, k.Name, a.name, &a.Filter)
+	if err != nil {
+		return err
+	}
+	var b bytes.Buffer
+	b.WriteString(`{"items":[`)
+	alike := make([]Likeness, len(found))
+	for i, m := range found {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		b.Write(m.Raw)
+		alike[i] = Likeness{m.Record.ID, m.Name, m.Score, m.Why}
+	}
+	matches, err := json.Marshal(alike)
+	if err != nil {
+		return err
+	}
+	b.WriteString(`],"matches":`)
+	b.Write(matches)
+	if needs {
 		b.WriteString(`,"purposeNeeded":true`)
 	}
 	b.WriteString("}\n")
