@@ -78,7 +78,7 @@ need-run:
 need-cluster:
 	@scripts/need go node postgres
 need-test:
-	@scripts/need go node git gcc chromium ogrinfo postgres
+	@scripts/need go node git gcc chromium ogrinfo postgres xmllint xmlsec1
 
 ui/node_modules/.package-lock.json: ui/package.json ui/package-lock.json
 	cd ui && npm ci --no-audit --no-fund --loglevel=error

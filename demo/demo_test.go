@@ -177,6 +177,9 @@ func TestHistoryCouldHaveHappened(t *testing.T) {
 	}
 	for _, k := range r.set.KindNames() {
 		kind := r.set.Kind(k)
+		if kind.Desk == "missing" || kind.Desk == "alert" {
+			continue // the story has none yet
+		}
 		for _, s := range kind.States() {
 			if kind.Answers != nil && (kind.Answers.Asked || kind.Address != nil && s != kind.Start) {
 				continue // what is replied follows when the story is live

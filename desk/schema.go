@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"math"
 	"reflect"
 	"regexp"
@@ -370,13 +371,35 @@ func (s *schema) explain(raw []byte, at string, f *record.Fields) {
 			}
 			f.Add(path, "unknown", "no such field"+s.guess(name))
 		default:
-			f.Add(path, "invalid", strings.TrimPrefix(err.Error(), "json: "))
+			f.Add(at+"."+strings.Join(s.where([]string{name}, m), "."), "invalid", strings.TrimPrefix(err.Error(), "json: "))
 		}
 	}
 	if len(*f) == n {
 		f.Add(at, "json", "malformed JSON")
 	}
 	slices.SortFunc(*f, func(a, b record.Field) int { return strings.Compare(a.Path, b.Path) })
+}
+
+// where returns the path of the part of m, at path, that cannot be read: a value that reads
+// itself, such as a time, does not say where it stands.
+func (s *schema) where(path []string, m json.RawMessage) []string {
+	reads := func(path []string, m json.RawMessage) bool {
+		for _, name := range slices.Backward(path) {
+			m, _ = json.Marshal(map[string]json.RawMessage{name: m})
+		}
+		return json.Unmarshal(m, reflect.New(s.typ).Interface()) == nil
+	}
+	var parts map[string]json.RawMessage
+	if json.Unmarshal(m, &parts) != nil || !reads(path, json.RawMessage("{}")) {
+		return path
+	}
+	for _, name := range slices.Sorted(maps.Keys(parts)) {
+		at := append(slices.Clone(path), name)
+		if len(name) <= maxName && !reads(at, parts[name]) {
+			return s.where(at, parts[name])
+		}
+	}
+	return path
 }
 
 func asSyntax(err error, t **json.SyntaxError) bool {

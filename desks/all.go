@@ -6,6 +6,7 @@ import (
 	"konbit/desk"
 	"konbit/desks/answer"
 	"konbit/desks/incident"
+	"konbit/desks/missing"
 	"konbit/desks/sitrep"
 )
 
@@ -14,6 +15,7 @@ import (
 func All() []*desk.Desk {
 	return []*desk.Desk{
 		incident.New(),
+		missing.New(),
 		sitrep.New(),
 		answer.New(),
 	}

@@ -23,6 +23,7 @@ import (
 //	refuse CODE STEP...          the step is refused with this code (record.Code)
 //	say WORDS                    the last refusal says so
 //	as ROLE                      who acts from here on; at first a supervisor
+//	be NAME                      which person; at first ana
 //	from AGENCY                  for whom; at first ht.cc
 //	hide NAME                    the actor may not read that record
 //	wait DURATION                time passes; what is due happens
@@ -31,6 +32,7 @@ import (
 //	want NAME links [REL:NAME...]
 //	want NAME caveats [CAVEAT...]
 //	want NAME version N
+//	want NAME body PATH [JSON]   a member of the body, nothing for none
 //
 // Reactions that do not wait follow each step at once. The error names the line.
 func Play(d *desk.Desk, archive []byte) error {
@@ -40,7 +42,7 @@ func Play(d *desk.Desk, archive []byte) error {
 	}
 	a := txtar.Parse(archive)
 	h := &house{
-		set: set, role: desk.Supervisor, agency: "ht.cc",
+		set: set, role: desk.Supervisor, agency: "ht.cc", person: "ana",
 		now:     time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC),
 		records: map[string]*record.Record{}, hidden: map[string]bool{}, files: map[string][]byte{},
 	}
@@ -73,6 +75,7 @@ type house struct {
 	set     *desk.Set
 	role    desk.Role
 	agency  string
+	person  string
 	now     time.Time
 	files   map[string][]byte
 	records map[string]*record.Record // by the scenario's name
@@ -109,6 +112,9 @@ func (h *house) step(line string) error {
 		if h.role = desk.Role(rest); !slices.Contains(desk.Roles, h.role) {
 			return fmt.Errorf("no such role")
 		}
+		return nil
+	case "be":
+		h.person = rest
 		return nil
 	case "from":
 		h.agency = rest
@@ -182,7 +188,7 @@ func (h *house) command(g give) error {
 		return fmt.Errorf("there is no kind %q", r.Kind)
 	}
 	op := k.Name + "." + command
-	who := policy.Reader{Person: g.agency + "/ana", Agency: g.agency, Roles: map[string][]desk.Role{"*": {g.role}}}
+	who := policy.Reader{Person: g.agency + "/" + h.person, Agency: g.agency, Roles: map[string][]desk.Role{"*": {g.role}}}
 	if err := who.May(k, command); err != nil {
 		return err
 	}
@@ -207,6 +213,11 @@ func (h *house) command(g give) error {
 		body, canon, fields := k.Decode(raw)
 		if err := fields.Err(op); err != nil {
 			return err
+		}
+		if k.Sets() { // what commands set stays as it is
+			if body, canon, fields = k.Kept(canon, r.Body); len(fields) > 0 {
+				return fields.Err(op)
+			}
 		}
 		r.Body = canon
 		r.Marking.Caveats = append(r.Marking.Caveats, k.CaveatsFor(body)...)
@@ -376,6 +387,9 @@ func (h *house) want(rest string) error {
 	if r == nil {
 		return fmt.Errorf("there is no record %q", name)
 	}
+	if what == "body" {
+		return wantMember(r.Body, rest)
+	}
 	var got []string
 	switch what {
 	case "state":
@@ -398,6 +412,24 @@ func (h *house) want(rest string) error {
 	slices.Sort(want)
 	if !slices.Equal(got, want) {
 		return fmt.Errorf("%s of %s: got %v", what, name, got)
+	}
+	return nil
+}
+
+// wantMember compares a member of a body, or its absence, with JSON.
+func wantMember(body json.RawMessage, rest string) error {
+	path, want := word(rest)
+	for _, name := range strings.Split(path, ".") {
+		var m map[string]json.RawMessage
+		if err := json.Unmarshal(body, &m); err != nil {
+			return fmt.Errorf("%s: %w", path, err)
+		}
+		if body = m[name]; body == nil {
+			break
+		}
+	}
+	if string(body) != want {
+		return fmt.Errorf("%s is %s", path, body)
 	}
 	return nil
 }

@@ -623,6 +623,11 @@ func (d *decider) fill(p *prepared, rec, before *record.Record) error {
 	if slices.Contains(dr.Flags, flagOutside) {
 		rec.Flags = merged(rec.Flags, []string{flagOutside})
 	}
+	// What is public is for commands to say, not for a draft or a file.
+	rec.Flags = slices.DeleteFunc(rec.Flags, func(f string) bool { return f == desk.Public })
+	if before != nil && slices.Contains(before.Flags, desk.Public) {
+		rec.Flags = merged(rec.Flags, []string{desk.Public})
+	}
 	return d.attach(p, rec, before)
 }
 

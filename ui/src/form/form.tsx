@@ -201,7 +201,7 @@ function Fields({ known, id: recordId, answer, record, done, cancel, setPicking,
     if (header[path]) return header[path];
     const f = fieldOf(kind, path);
     const asked = f && isAsked(f, draft.body);
-    if (!f || asked === false) return null;
+    if (!f || f.set || asked === false) return null;
     return <FieldInput key={path} field={asked ? { ...f, required: true } : f} words={words} kind={kind.name} about={about} value={valueAt(draft.body, path)} set={(v) => put(path, v)} error={at(`body.${path}`)} />;
   };
   // An answer is short: when it was true is now, unless its form asks.
@@ -231,7 +231,7 @@ function Fields({ known, id: recordId, answer, record, done, cancel, setPicking,
         </button>
       </div>
       <div className="form-body">
-        {sections.map((s) => (
+        {sections.filter((s) => !s.fields.every((p) => fieldOf(kind, p)?.set)).map((s) => (
           <Section key={s.name} name={answer && sections.length === 1 ? '' : words.section(s.name)}>
             {s.fields.map(input)}
           </Section>
