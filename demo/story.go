@@ -72,6 +72,7 @@ func (s *Story) History(end time.Time, n int) []Act {
 		acts = append(acts, t.course...)
 	}
 	acts = append(acts, s.situation(begin, end)...)
+	acts = append(acts, s.cases(end)...)
 	acts = slices.DeleteFunc(acts, func(a Act) bool { return !a.At.Before(end) })
 	acts = unsettled(acts, end)
 	slices.SortStableFunc(acts, func(a, b Act) int { return a.At.Compare(b.At) })

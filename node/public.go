@@ -22,7 +22,7 @@ func (n *Node) PublicURL() string {
 
 // servePublic answers residents until ctx ends.
 func (n *Node) servePublic(ctx context.Context) error {
-	board, err := public.New(ctx, public.Config{Store: n.Store, Desks: n.Desks, Grown: n.Intake.Grown, Name: n.cfg.Name, URL: n.PublicURL(), Now: n.now, Log: n.log,
+	board, err := public.New(ctx, public.Config{Store: n.Store, Desks: n.Desks, Grown: n.Intake.Grown, Name: n.cfg.Name, URL: n.PublicURL(), Now: n.now, Log: n.log, Demo: n.cfg.Demo,
 		Owner: func(agency string) string {
 			if a := n.Accounts.Directory().Agencies[agency]; a != nil {
 				return a.Name

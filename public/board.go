@@ -35,6 +35,7 @@ type Config struct {
 	Now   func() time.Time
 	Log   *slog.Logger
 	Owner func(agency string) string // what an agency is called
+	Demo  bool                       // every page says that nothing on it is real
 
 	// Photo opens a small, cleaned copy of an attachment.
 	Photo func(hash string) (photo io.ReadSeekCloser, mediaType string, err error)

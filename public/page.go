@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"html/template"
+	"regexp"
 	"strings"
 	"sync"
 	"time"
@@ -33,12 +34,12 @@ var policy = func() string {
 	return "default-src 'none'; img-src 'self'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(h[:]) + "'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 }()
 
-var templates = template.Must(template.New("").Parse(`{{define "top"}}<!DOCTYPE html><html lang="{{.Lang}}"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1"><title>{{.Title}} · {{.Name}}</title><style>{{.Style}}</style><link rel="alternate" type="application/atom+xml" href="/alerts.atom?l={{.Lang}}"></head><body><header><nav aria-label="{{.W "title"}}">{{range .Langs}}{{if .Here}}<b lang="{{.Code}}">{{.Word}}</b>{{else}}<a lang="{{.Code}}" href="{{.Href}}">{{.Word}}</a>{{end}}{{end}}</nav>{{.Name}}</header><main>{{end}}
+var templates = template.Must(template.New("").Parse(`{{define "top"}}<!DOCTYPE html><html lang="{{.Lang}}"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1"><title>{{.Title}} · {{.Name}}</title><style>{{.Style}}</style><link rel="alternate" type="application/atom+xml" href="/alerts.atom?l={{.Lang}}"></head><body><header><nav aria-label="{{.W "title"}}">{{range .Langs}}{{if .Here}}<b lang="{{.Code}}">{{.Word}}</b>{{else}}<a lang="{{.Code}}" href="{{.Href}}">{{.Word}}</a>{{end}}{{end}}</nav>{{.Name}}{{if .Demo}}<p class="bad">DEMO · {{.W "demo"}}</p>{{end}}</header><main>{{end}}
 {{define "end"}}</main><footer><h2>{{.W "data"}}</h2><p>{{.W "dataText"}}</p></footer></body></html>{{end}}
 {{define "index"}}{{template "top" .}}<h1>{{.W "title"}}</h1><form action="/"><label>{{.W "near"}}<input name="near" value="{{.Near}}" maxlength="80"></label><input type="hidden" name="l" value="{{.Lang}}"><button>{{.W "show"}}</button></form>
 {{if and .Near .Empty}}<p>{{.W "noneNear"}} <a href="/?l={{.Lang}}">{{.W "all"}}</a></p>{{end}}
 {{range .Parts}}<h2>{{.Word}}</h2>{{if .Items}}<ul>{{range .Items}}<li><a href="{{.Href}}">{{.Title}}</a><span class="mut">{{.Areas}}{{if and .Areas .Since}} · {{end}}{{.Since}}</span></li>{{end}}</ul>{{else}}<p class="mut">{{$.W "none"}}</p>{{end}}{{end}}{{template "end" .}}{{end}}
-{{define "notice"}}{{template "top" .}}<p><a href="/?l={{.Lang}}">← {{.W "back"}}</a></p>{{with .Item}}<h1>{{.Title}}</h1>{{if .Ended}}<p class="mut">{{$.W "gone"}}</p>{{else}}{{if .Photo}}<img src="{{.Photo}}" alt="{{$.W "photo"}}">{{end}}{{if .Text}}<p>{{.Text}}</p>{{end}}<dl>{{if .Areas}}<dt>{{$.W "area"}}</dt><dd>{{.Areas}}</dd>{{end}}{{if .Since}}<dt>{{$.W "since"}}</dt><dd>{{.Since}}</dd>{{end}}{{if .Until}}<dt>{{$.W "until"}}</dt><dd>{{.Until}}</dd>{{end}}{{range .Facts}}<dt>{{.Label}}</dt><dd>{{.Value}}</dd>{{end}}{{if .Contact}}<dt>{{$.W "contact"}}</dt><dd class="bad">{{.Contact}}</dd>{{end}}<dt>{{$.W "by"}}</dt><dd>{{.Owner}}</dd>{{if .Documents}}<dt>{{$.W "program"}}</dt><dd>{{range .Documents}}<a href="{{.Href}}">{{.Type}}</a> {{end}}</dd>{{end}}</dl>{{if .Photo}}<p class="mut">{{$.W "share"}}</p>{{end}}{{end}}{{end}}{{template "end" .}}{{end}}
+{{define "notice"}}{{template "top" .}}<p><a href="/?l={{.Lang}}">← {{.W "back"}}</a></p>{{with .Item}}<h1>{{.Title}}</h1>{{if .Ended}}<p class="mut">{{$.W "gone"}}</p>{{else}}{{if .Photo}}<img src="{{.Photo}}" alt="{{$.W "photo"}}">{{end}}{{if .Text}}<p>{{.Text}}</p>{{end}}<dl>{{if .Areas}}<dt>{{$.W "area"}}</dt><dd>{{.Areas}}</dd>{{end}}{{if .Since}}<dt>{{$.W .SinceWord}}</dt><dd>{{.Since}}</dd>{{end}}{{if .Until}}<dt>{{$.W "until"}}</dt><dd>{{.Until}}</dd>{{end}}{{range .Facts}}<dt>{{.Label}}</dt><dd>{{.Value}}</dd>{{end}}{{if .Contact}}<dt>{{$.W "contact"}}</dt><dd class="bad">{{if .Call}}<a href="tel:{{.Call}}">{{.Contact}}</a>{{else}}{{.Contact}}{{end}}</dd>{{end}}<dt>{{$.W "by"}}</dt><dd>{{.Owner}}</dd>{{if .Documents}}<dt>{{$.W "program"}}</dt><dd>{{range .Documents}}<a href="{{.Href}}">{{.Type}}</a> {{end}}</dd>{{end}}</dl>{{if .Photo}}<p class="mut">{{$.W "share"}}</p>{{end}}{{end}}{{end}}{{template "end" .}}{{end}}
 {{define "none"}}{{template "top" .}}<h1>{{.W "noPage"}}</h1><p><a href="/?l={{.Lang}}">{{.W "back"}}</a></p>{{template "end" .}}{{end}}`))
 
 // view is what a template is given.
@@ -48,7 +49,7 @@ type view struct {
 	Langs                   []langLink
 	Parts                   []part
 	Item                    *item
-	Empty                   bool
+	Empty, Demo             bool
 }
 
 // W is a word of the pages in the reader's language.
@@ -65,9 +66,10 @@ type part struct {
 }
 
 type item struct {
-	Href, Title, Text, Areas, Since, Until, Photo, Contact, Owner, Ended string
-	Facts                                                                []line
-	Documents                                                            []link
+	Href, Title, Text, Areas, Since, SinceWord, Until, Photo, Contact, Owner, Ended string
+	Call                                                                            string // a telephone number, if the contact is one
+	Facts                                                                           []line
+	Documents                                                                       []link
 }
 
 type line struct{ Label, Value string }
@@ -78,7 +80,7 @@ var langNames = map[string]string{"ht": "Kreyòl", "fr": "Français", "es": "Esp
 
 // view begins one; path is the page's own, with what it is asked.
 func (b *Board) view(lang, title, path string) *view {
-	v := &view{Lang: lang, Title: title, Name: b.cfg.Name, Style: template.CSS(style)}
+	v := &view{Lang: lang, Title: title, Name: b.cfg.Name, Demo: b.cfg.Demo, Style: template.CSS(style)}
 	for _, l := range desk.Langs {
 		v.Langs = append(v.Langs, langLink{l, langNames[l], path + "l=" + l, l == lang})
 	}
@@ -101,6 +103,9 @@ func when(t time.Time) string {
 // island is the time of the day in Haiti in winter and in the Dominican Republic always.
 var island = time.FixedZone("UTC-4", -4*3600)
 
+// number is a telephone number and nothing else.
+var number = regexp.MustCompile(`^[+]?[0-9][0-9 -]{2,20}$`)
+
 // item is a notice as it is shown. window names the quarter of an hour for which addresses
 // of photographs are made.
 func (b *Board) item(e *entry, lang string, window int64) *item {
@@ -111,7 +116,13 @@ func (b *Board) item(e *entry, lang string, window int64) *item {
 	}
 	it.Title, it.Text = in(e.Title, lang), in(e.Text, lang)
 	it.Areas = strings.Join(e.Areas, ", ")
-	it.Since, it.Until = when(e.Since), when(e.Until)
+	it.Since, it.SinceWord, it.Until = when(e.Since), "since", when(e.Until)
+	if e.Sort == "missing" {
+		it.SinceWord = "seen"
+	}
+	if number.MatchString(e.Contact) {
+		it.Call = e.Contact
+	}
 	it.Contact, it.Owner = e.Contact, b.owner(e.owner)
 	for _, f := range e.Facts {
 		if v := in(f.Text, lang); v != "" {
@@ -148,7 +159,7 @@ func (b *Board) index(ed *edition, lang, near string, window int64) []byte {
 	for _, s := range sorts {
 		p := part{Word: words[s].In(lang)}
 		for _, e := range ed.all {
-			if e.Sort == s && (near == "" || e.near(near)) {
+			if e.Sort == s && e.Ended == "" && (near == "" || e.near(near)) {
 				p.Items = append(p.Items, b.item(e, lang, window))
 				v.Empty = false
 			}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"sync/atomic"
 	"time"
 
@@ -58,10 +59,10 @@ func cards(mine func(agency string) bool) (out []web.DemoCard) {
 
 // openDemo opens the demo's folder and fills it when it is new. The past is
 // written under a clock that stands in the past.
-func openDemo(ctx context.Context, c *demoCmd, url string, log *slog.Logger) (*node.Node, *demo.Story, error) {
+func openDemo(ctx context.Context, c *demoCmd, url string, residents net.Listener, log *slog.Logger) (*node.Node, *demo.Story, error) {
 	clock, story, now := &demoClock{}, demo.New(c.Seed), time.Now()
 	clock.set(now.AddDate(0, 0, -demo.Days-2))
-	n, err := node.Open(ctx, node.Config{Data: c.Data, Store: c.Store, Name: "Konbit", URL: url, BaseMap: c.Basemap, Proxy: c.Proxy, Log: log, Demo: true, DemoCards: cards(all), Now: clock.Now})
+	n, err := node.Open(ctx, node.Config{Data: c.Data, Store: c.Store, Name: "Konbit", URL: url, BaseMap: c.Basemap, Proxy: c.Proxy, Log: log, Demo: true, DemoCards: cards(all), Now: clock.Now, Public: residents, PublicURL: c.PublicURL})
 	if err != nil {
 		return nil, nil, err
 	}

@@ -42,12 +42,12 @@ func (c *demoCmd) runCluster(ctx context.Context, verbose bool, log *slog.Logger
 			Hint: "give --store postgres://user@host/database, or see make cluster"}
 	}
 	start := time.Now()
-	l, url, err := c.listen()
+	l, url, err := c.listenFlags.listen()
 	if err != nil {
 		return err
 	}
 	defer l.Close()
-	n, _, err := openDemo(ctx, c, url, log)
+	n, _, err := openDemo(ctx, c, url, nil, log)
 	if err != nil {
 		return err
 	}
@@ -191,7 +191,7 @@ func (c *demoCmd) runMember(ctx context.Context, log *slog.Logger) error {
 		io.Copy(io.Discard, os.Stdin)
 		stop()
 	}()
-	l, _, err := c.listen()
+	l, _, err := c.listenFlags.listen()
 	if err != nil {
 		return err
 	}

@@ -103,9 +103,6 @@ func (c *serveCmd) Run(ctx context.Context, all *cli) error {
 	if err != nil {
 		return err
 	}
-	if residents != nil {
-		defer residents.Close()
-	}
 	oidc, err := providers(c.OIDC)
 	if err != nil {
 		return err
@@ -121,10 +118,15 @@ func (c *serveCmd) Run(ctx context.Context, all *cli) error {
 		return err
 	}
 	defer n.Close()
-	if residents != nil {
-		fmt.Printf("Residents see alerts and missing people at %s\n", n.PublicURL())
-	}
+	welcome(n)
 	return run(ctx, n, l, url, start)
+}
+
+// welcome prints where residents are answered.
+func welcome(n *node.Node) {
+	if url := n.PublicURL(); url != "" {
+		fmt.Printf("Residents see alerts and missing people at %s\n", url)
+	}
 }
 
 // run prints where the node is and serves it until ctx ends.
@@ -144,6 +146,7 @@ type demoCmd struct {
 	Data  string `help:"Data folder." default:"konbit-demo" type:"path"`
 	Store string `help:"postgres://user@host/database, empty or with a demo in it; the file konbit.db in the data folder unless said otherwise." env:"KONBIT_DEMO_STORE" placeholder:"STORE"`
 	listenFlags
+	publicFlags
 	Seed      uint64 `help:"Another number gives another region." default:"1"`
 	Nodes     int    `help:"1: all agencies on one node. 3: a Haitian, a Dominican and a regional node, with addresses one after the other, and switches to cut the links." default:"1" enum:"1,3"`
 	Processes int    `help:"How many processes run the node, behind one address. More than one need a --store on PostgreSQL." default:"1"`
@@ -156,6 +159,8 @@ func (c *demoCmd) Run(ctx context.Context, top *cli) error {
 	switch log := logger(top.Verbose); {
 	case c.Member != "":
 		return c.runMember(ctx, log)
+	case c.Public != "" && (c.Nodes > 1 || c.Processes > 1):
+		return errors.New("a demo shows pages for residents when it is one node and one process")
 	case c.Nodes > 1 && (c.Processes > 1 || c.Store != ""):
 		return errors.New("a demo of several nodes runs each as one process, on a file of its own")
 	case c.Nodes > 1:
@@ -163,19 +168,24 @@ func (c *demoCmd) Run(ctx context.Context, top *cli) error {
 	case c.Processes > 1:
 		return c.runCluster(ctx, top.Verbose, log)
 	}
-	l, url, err := c.listen()
+	l, url, err := c.listenFlags.listen()
 	if err != nil {
 		return err
 	}
 	defer l.Close()
+	residents, err := c.publicFlags.listen()
+	if err != nil {
+		return err
+	}
 	log := logger(top.Verbose)
 	start := time.Now()
-	n, story, err := openDemo(ctx, c, url, log)
+	n, story, err := openDemo(ctx, c, url, residents, log)
 	if err != nil {
 		return err
 	}
 	defer n.Close()
 	invite()
+	welcome(n)
 	if !c.Quiet {
 		ctx, stop := context.WithCancel(ctx)
 		defer stop()
