@@ -94,7 +94,7 @@ func personKind() *desk.Kind {
 			"notice.contact", "notice.proposedBy", "notice.proposedAt", "notice.approvedBy", "notice.approvedAt"),
 		desk.Form("outcome", "outcome.end", "outcome.condition", "outcome.when", "outcome.where", "outcome.ground", "outcome.authority",
 			"outcome.reason", "outcome.note", "outcome.by", "outcome.at", "outcome.confirmedBy", "outcome.confirmedAt"),
-		desk.OnMap("diamond", "category"),
+		desk.OnMap("diamond", ""),
 
 		desk.ProtectWhen((*Person).caveats),
 		desk.UrgentWhen((*Person).urgent),
