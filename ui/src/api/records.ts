@@ -17,6 +17,14 @@ export const listQuery = (kind: string, filter: Filter) =>
     placeholderData: keepPreviousData,
   });
 
+// namesQuery lists those whose names are the most like the words of a search.
+export const namesQuery = (kind: string, filter: Filter) =>
+  queryOptions({
+    queryKey: ['names', kind, filter],
+    queryFn: ({ signal }) => api<Page>(kindPath(kind) + query({ ...filter, q: undefined, name: filter.q, limit: 20 }), { signal }),
+    staleTime: 30_000,
+  });
+
 // newerThan asks for what was recorded since, with the board's filters; '' for what arrived last, whenever it was recorded.
 export const newerThan = (kind: string, filter: Filter, since: string) => api<Page>(kindPath(kind) + query({ ...filter, ...(since && { since }), limit: 100 }));
 

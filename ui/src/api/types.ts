@@ -26,6 +26,7 @@ export interface Field {
   widget?: string;
   when?: string; // "path=a|b": asked for, and required, when that field has one of these values
   set?: boolean; // by commands alone: no form asks for it
+  names?: boolean; // of people
   fields?: Field[];
 }
 
@@ -131,6 +132,14 @@ export interface Page {
   items: Rec[];
   next?: string;
   purposeNeeded?: boolean;
+  matches?: Match[]; // of a search by name
+}
+
+export interface Match {
+  id: string;
+  name: string;
+  score: number;
+  why: string[];
 }
 
 export interface Count {

@@ -1,11 +1,12 @@
 import { Button } from '@mantine/core';
 import { useInfiniteQuery, useQuery } from '@tanstack/react-query';
-import { useCallback, useEffect, useMemo, useRef } from 'react';
+import { useCallback, useEffect, useMemo, useRef, type ReactNode } from 'react';
 import type { Known } from '../api/desks';
+import type { Match } from '../api/types';
 import { useOutbox } from '../api/outbox';
-import { listQuery, type Filter } from '../api/records';
+import { listQuery, namesQuery, type Filter } from '../api/records';
 import { useMe } from '../api/session';
-import { t } from '../i18n';
+import { t, tOr } from '../i18n';
 import { loadBase } from '../map/base';
 import { Failure, Notice, Waiting } from '../part/notice';
 import { titleOf } from '../record/body';
@@ -90,7 +91,12 @@ export function List({ known, filter, filtered, search, openId, at, setIds, clea
         ) : error && !items.length ? (
           <Failure error={error} again={() => void refetch()} />
         ) : (
-          items.length === 0 && !waiting.length && <Empty known={known} filtered={filtered} clear={clear} create={create} />
+          items.length === 0 &&
+          !waiting.length && (
+            <Alike known={known} filter={filter} search={search} openId={openId} at={at}>
+              <Empty known={known} filtered={filtered} clear={clear} create={create} />
+            </Alike>
+          )
         )}
         {items.length > 0 && (
           <div className="more" ref={end}>
@@ -105,6 +111,29 @@ export function List({ known, filter, filtered, search, openId, at, setIds, clea
     </>
   );
 }
+
+// Alike shows whose names are like what was searched for in vain, and what is alike.
+function Alike({ known, filter, search, openId, at, children }: Pick<Props, 'known' | 'filter' | 'search' | 'openId' | 'at'> & { children: ReactNode }) {
+  const kind = known.kind.name;
+  const asked = !!filter.q && known.kind.fields.some((f) => f.names);
+  const { data, isPending } = useQuery({ ...namesQuery(kind, filter), enabled: asked });
+  if (!asked || (data && !data.items.length)) return children;
+  if (isPending || !data) return <Waiting lines={3} />;
+  const why = new Map(data.matches?.map((m) => [m.id, m]));
+  return (
+    <>
+      <div className="alike">{t('alike')}</div>
+      <div className="options" role="listbox" tabIndex={0} aria-label={t('alike')}>
+        {data.items.map((r) => (
+          <Row key={r.id} known={known} record={r} href={boardPath(kind, r.id, search)} at={r.id === at} open={r.id === openId} fresh={false} named alike={likeness(why.get(r.id), titleOf(known, r))} />
+        ))}
+      </div>
+    </>
+  );
+}
+
+// likeness says what is alike, and of which name, when it is not the one in the title.
+const likeness = (m: Match | undefined, title: string) => m && (m.name === title ? '' : `${m.name}: `) + m.why.map((w) => tOr(`alike.${w}`, w)).join(', ');
 
 function Empty({ known, filtered, clear, create }: { known: Known; filtered: boolean; clear: () => void; create?: () => void }) {
   if (filtered)

@@ -19,6 +19,7 @@ interface Props {
   open: boolean;
   fresh: boolean;
   named: boolean; // whether areas are known by name yet
+  alike?: string; // what of a name is like the one that was searched for
 }
 
 // placeLine says where, as a person would: words first, the area when there are none.
@@ -37,7 +38,7 @@ function facts(known: Known, body: Body, said: string): [string, string][] {
   });
 }
 
-export const Row = memo(function Row({ known, record: r, href, at, open, fresh }: Props) {
+export const Row = memo(function Row({ known, record: r, href, at, open, fresh, alike }: Props) {
   const by = known.kind.symbol?.by;
   const level = symbolLevel(known.kind, r);
   const where = placeLine(r);
@@ -76,7 +77,7 @@ export const Row = memo(function Row({ known, record: r, href, at, open, fresh }
             <span className="sr">{known.words.flag(f)}</span>
           </span>
         ))}
-        <span className="w">{line}</span>
+        <span className="w">{alike ?? line}</span>
       </span>
       <span className="by">
         {r.owner} · <Ago iso={r.observed} />
