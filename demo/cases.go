@@ -6,17 +6,20 @@ import (
 	"time"
 
 	"konbit/desk"
+	"konbit/desks/alert"
 	"konbit/desks/missing"
 	"konbit/record"
 )
 
-// cases are a few missing people, at every point between the report and the takedown.
-// Their names say that there are no such people. They draw nothing from the story's
+// cases are alerts, and a few missing people at every point between the report and the
+// takedown. Their names say that there are no such people. They draw nothing from the story's
 // chance, so that the rest of it stays as it is.
 func (s *Story) cases(end time.Time) []Act {
 	c := &casebook{end: end, kinds: map[string]*desk.Kind{}}
-	for _, k := range missing.New().Kinds {
-		c.kinds[k.Name] = k
+	for _, d := range []*desk.Desk{missing.New(), alert.New()} {
+		for _, k := range d.Kinds {
+			c.kinds[k.Name] = k
+		}
 	}
 	var rules []record.ID
 	for i, r := range missing.DefaultRules() {
@@ -72,7 +75,26 @@ func (s *Story) cases(end time.Time) []Act {
 		}
 		c.create("ht.cc/operate-1", time.Duration(50-20*i)*time.Minute, "missing.report", r, record.Marking{TLP: record.Amber}, nil)
 	}
+	c.alerts()
 	return c.acts
+}
+
+// alerts are one that is live, and an exercise that nobody outside ever sees.
+func (c *casebook) alerts() {
+	for _, t := range alert.Templates() {
+		switch t.Name {
+		case "flood":
+			b := t.Fill("Kwadèboukè", *c.at(70 * time.Minute))
+			b.Contact = "114"
+			id := c.create("ht.cc/operate-2", 70*time.Minute, "alert", b, record.Marking{TLP: record.Green, To: []string{"@hispaniola"}}, spot(-72.2270, 18.5790, 6000, "HT0114", "Kwadèboukè, bò rivyè Griz"))
+			c.do("ht.cc/operate-2", 66*time.Minute, id, "propose", nil)
+			c.do("ht.cc/sipevize-1", 61*time.Minute, id, "approve", nil)
+		case "earthquake":
+			b := t.Fill("Okap", *c.at(3 * time.Hour))
+			b.Status = alert.Exercise
+			c.create("ht.cc/operate-1", 3*time.Hour, "alert", b, record.Marking{TLP: record.Green, To: []string{"@hispaniola"}}, spot(-72.2010, 19.7570, 8000, "HT0311", "Okap"))
+		}
+	}
 }
 
 type casebook struct {

@@ -31,7 +31,8 @@ import (
 //	map:"fill"              colours its area on a map
 //	unit:"people"           shown behind the number
 //	widget:"lines"          a text of several lines; "agency": an agency of the
-//	                        directory; "field": a field of the answered record
+//	                        directory; "field": a field of the answered record;
+//	                        "hidden": for programs, screens leave it out
 //	identifier:"telephone"  names a thing or a person as others know it, too: other
 //	                        nodes may ask whether anything is held about it, see
 //	                        package peer/question; "@type": of the sort that the

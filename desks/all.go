@@ -4,6 +4,7 @@ package desks
 
 import (
 	"konbit/desk"
+	"konbit/desks/alert"
 	"konbit/desks/answer"
 	"konbit/desks/incident"
 	"konbit/desks/missing"
@@ -16,6 +17,7 @@ func All() []*desk.Desk {
 	return []*desk.Desk{
 		incident.New(),
 		missing.New(),
+		alert.New(),
 		sitrep.New(),
 		answer.New(),
 	}

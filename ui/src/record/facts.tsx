@@ -24,7 +24,7 @@ export function Facts({ known, record: r }: { known: Known; record: Rec }) {
   return (
     <>
       {groups.map((g) => {
-        const full = g.fields.filter((f) => f.path !== heading && !isEmpty(valueAt(r.body, f.path)));
+        const full = g.fields.filter((f) => f.path !== heading && f.widget !== 'hidden' && !isEmpty(valueAt(r.body, f.path)));
         if (!full.length) return null;
         return (
           <section key={g.name} className="sec">
