@@ -35,7 +35,7 @@ type Config struct {
 	Now   func() time.Time
 	Log   *slog.Logger
 	Owner func(agency string) string // what an agency is called
-	Demo  bool                       // every page says that nothing on it is real
+	Demo  bool                       // every page and title says that nothing of it is real, and there are no documents
 
 	// Photo opens a small, cleaned copy of an attachment.
 	Photo func(hash string) (photo io.ReadSeekCloser, mediaType string, err error)
@@ -222,6 +222,14 @@ func (b *Board) put(held map[record.ID]*entry, r *record.Record) {
 	}
 	if n.Ended != "" { // nothing personal is even held
 		n = &desk.Notice{Sort: n.Sort, Since: n.Since, Until: n.Until, Ended: n.Ended, Documents: n.Documents}
+	}
+	if b.cfg.Demo { // no program must take it for real
+		n.Documents = nil
+		for _, t := range []*string{&n.Title.HT, &n.Title.FR, &n.Title.ES, &n.Title.EN} {
+			if *t != "" {
+				*t = "DEMO · " + *t
+			}
+		}
 	}
 	held[r.ID] = &entry{b.address(r.ID), k, r.Owner, r.Recorded, n}
 }
