@@ -65,8 +65,26 @@ function Fact({ known: { words }, field: f, value, about }: { known: Known; fiel
 }
 
 function Rows({ label, field, rows, words }: { label: string; field: Field; rows: Record<string, unknown>[]; words: Known['words'] }) {
-  const columns = field.fields ?? [];
   const key = (path: string) => path.slice(field.path.length + 1);
+  const columns = (field.fields ?? []).filter((c) => rows.some((row) => !isEmpty(valueAt(row, key(c.path)))));
+  // Long texts are read one below the other.
+  if (columns.some((c) => c.widget === 'lines'))
+    return (
+      <>
+        <dt className="full">{label}</dt>
+        {rows.map((row, i) => (
+          <dd key={i} className="full one">
+            {columns
+              .filter((c) => !isEmpty(valueAt(row, key(c.path))))
+              .map((c) => (
+                <div key={c.path}>
+                  <span className="sub">{words.field(c.path)}</span> {show(c, valueAt(row, key(c.path)), words)}
+                </div>
+              ))}
+          </dd>
+        ))}
+      </>
+    );
   return (
     <>
       <dt className="full">{label}</dt>
