@@ -355,7 +355,7 @@ func TestIdleLinkCostsLessThanTwoKilobytesAMinute(t *testing.T) {
 		t.Skip("idleness takes its time")
 	}
 	a, b := newPost(t, "aaaaaaaa"), newPost(t, "bbbbbbbb")
-	const faster = 50
+	const faster = 25
 	quick := func(p *pace) {
 		p.beat, p.dead = p.beat/faster, p.dead/faster
 		p.retryMin = 20 * time.Millisecond

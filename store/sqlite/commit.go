@@ -64,8 +64,6 @@ func (w *writing) forget() {
 	}
 }
 
-type zone struct{ lo, hi, newest, oldest int64 }
-
 // writing is one batch on its way into the database.
 type writing struct {
 	db    *DB
@@ -333,6 +331,11 @@ func (w *writing) zone(row, observed, recorded int64) {
 }
 
 func (w *writing) saveZones() error {
+	w.db.spans.Lock()
+	for block, z := range w.zones {
+		w.db.spans.widen(block, z)
+	}
+	w.db.spans.Unlock()
 	for block, z := range w.zones {
 		st := w.c.Prep(`INSERT INTO zone(block, lo, hi, newest, oldest) VALUES(?,?,?,?,?) ON CONFLICT(block) DO UPDATE
 			SET lo = min(lo, excluded.lo), hi = max(hi, excluded.hi), newest = max(newest, excluded.newest), oldest = min(oldest, excluded.oldest)`)

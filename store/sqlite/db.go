@@ -56,8 +56,9 @@ type DB struct {
 		sync.Mutex
 		n map[int64]int64
 	}
-	tidy *cleaner
-	few  int // see find.go
+	spans spans
+	tidy  *cleaner
+	few   int // see find.go
 }
 
 var _ store.Store = (*DB)(nil)
@@ -126,7 +127,7 @@ func OpenReadOnly(ctx context.Context, path string) (*DB, error) {
 		if err := db.loadNames(); err != nil {
 			return err
 		}
-		if err := db.loadMarkings(); err != nil {
+		if err := db.loadMirrors(); err != nil {
 			return err
 		}
 		return db.openReaders()
@@ -161,7 +162,7 @@ func (db *DB) open(ctx context.Context) (err error) {
 	if err := db.loadNames(); err != nil {
 		return err
 	}
-	if err := db.loadMarkings(); err != nil {
+	if err := db.loadMirrors(); err != nil {
 		return err
 	}
 	return db.openReaders()

@@ -232,7 +232,7 @@ func (db *DB) Seal(ctx context.Context, size int64, note []byte) error {
 	db.tally.Unlock()
 	db.names.Unlock()
 	if err == nil {
-		err = db.loadMarkings()
+		err = db.loadMirrors()
 	}
 	return db.fault("seal", err)
 }

@@ -197,17 +197,10 @@ const maxWalk = 2000
 // observed: so it walks from the newest row down, keeps the best, and stops when
 // no older zone holds a later time than the last of them.
 func (db *DB) latest(ctx context.Context, c *sqlite.Conn, p *plan, limit int) ([]int64, error) {
-	type zone struct{ block, latest int64 } // latest observed time of this and all older blocks
-	var zones []zone
-	if err := each(c.Prep("SELECT block, hi FROM zone ORDER BY block"), func(st *sqlite.Stmt) error {
-		z := zone{st.ColumnInt64(0), st.ColumnInt64(1)}
-		if n := len(zones); n > 0 {
-			z.latest = max(z.latest, zones[n-1].latest)
+	if db.only { // somebody else writes
+		if err := db.loadZones(c); err != nil {
+			return nil, err
 		}
-		zones = append(zones, z)
-		return nil
-	}); err != nil {
-		return nil, err
 	}
 	st, err := c.Prepare("SELECT r.row, r.observed FROM " + p.from + " WHERE " + strings.Join(p.where, " AND ") + " ORDER BY x.rowid DESC")
 	if err != nil {
@@ -221,6 +214,7 @@ func (db *DB) latest(ctx context.Context, c *sqlite.Conn, p *plan, limit int) ([
 	after := func(a, b store.Key) int {
 		return cmp.Or(cmp.Compare(b.Observed, a.Observed), cmp.Compare(b.Row, a.Row))
 	}
+	block, latest := int64(-1), int64(0)
 	for {
 		ok, err := st.Step()
 		if err != nil {
@@ -230,12 +224,12 @@ func (db *DB) latest(ctx context.Context, c *sqlite.Conn, p *plan, limit int) ([
 			break
 		}
 		k := store.Key{Row: st.ColumnInt64(0), Observed: st.ColumnInt64(1)}
-		for len(zones) > 0 && zones[len(zones)-1].block > k.Row>>10 {
-			zones = zones[:len(zones)-1]
+		if b := k.Row >> 10; b != block {
+			block, latest = b, db.spans.latest(b)
 		}
 		if len(best) == limit {
 			last := best[limit-1]
-			if n := len(zones); n == 0 || zones[n-1].latest < last.Observed {
+			if latest < last.Observed {
 				break
 			}
 			if after(k, last) > 0 {
@@ -359,15 +353,13 @@ func (db *DB) zones(c *sqlite.Conn, q *store.Query) (lo, hi int64, any bool, err
 	if !q.Since.IsZero() {
 		since = q.Since.UnixMicro()
 	}
-	st := c.Prep("SELECT min(block), max(block) FROM zone WHERE hi >= ? AND lo < ? AND newest >= ?")
-	bind(st, from, to, since)
-	err = each(st, func(st *sqlite.Stmt) error {
-		if any = st.ColumnType(0) != sqlite.TypeNull; any {
-			lo, hi = st.ColumnInt64(0)<<10, (st.ColumnInt64(1)+1)<<10
+	if db.only { // somebody else writes
+		if err := db.loadZones(c); err != nil {
+			return 0, 0, false, err
 		}
-		return nil
-	})
-	return lo, hi, any, err
+	}
+	first, last, any := db.spans.meet(from, to, since)
+	return first << 10, (last + 1) << 10, any, nil
 }
 
 // countSpan counts rows in the span of observed time, up to few.
