@@ -5,13 +5,22 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-function freePort() {
-  return new Promise((done) => {
-    const s = createServer().listen(0, '127.0.0.1', () => {
-      const { port } = s.address();
-      s.close(() => done(port));
-    });
+// isFree reports whether nobody listens there.
+const isFree = (port) =>
+  new Promise((done) => {
+    const s = createServer();
+    s.once('error', () => done(false));
+    s.listen(port, '127.0.0.1', () => s.close(() => done(true)));
   });
+
+// freePort finds a port of which the next two are free as well: a demo of three nodes
+// takes them. They are below those that outgoing connections use, one of which could take
+// a port while its node is dead.
+async function freePort() {
+  for (;;) {
+    const port = 20_000 + Math.floor(Math.random() * 12_000);
+    if ((await isFree(port)) && (await isFree(port + 1)) && (await isFree(port + 2))) return port;
+  }
 }
 
 // newNode prepares `konbit ARGS`; its port stays the same when it is killed and
