@@ -13,18 +13,23 @@ import (
 // say that it has ended.
 const Public = "public"
 
+// The sorts of notices: the parts of the public pages, and their feeds.
+const (
+	Alerts = "alerts"
+	People = "people"
+)
+
 // Notice is what the public sees of a record: exactly this. Nothing else of the record
 // leaves by the public pages and feeds.
 type Notice struct {
-	Sort    string    // "alert" or "missing": where it stands
+	Sort    string    // Alerts or People
 	Rank    int       // the higher, the further up
 	Since   time.Time // of what it tells
 	Until   time.Time // it is taken away then; zero: when a command says so
 	Areas   []string  // words for where it is about
 	PCodes  []string
-	Box     *record.Box // around it, coarse; nil: not known
-	Photo   string      // hash of an attachment of the record; "": none
-	Contact string      // whom to tell
+	Photo   string // hash of an attachment of the record; "": none
+	Contact string // whom to tell
 
 	// What is read, by language. What is not said in the reader's language is shown in
 	// the one that there is.

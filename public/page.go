@@ -117,7 +117,7 @@ func (b *Board) item(e *entry, lang string, window int64) *item {
 	it.Title, it.Text = in(e.Title, lang), in(e.Text, lang)
 	it.Areas = strings.Join(e.Areas, ", ")
 	it.Since, it.SinceWord, it.Until = when(e.Since), "since", when(e.Until)
-	if e.Sort == "missing" {
+	if e.Sort == desk.People {
 		it.SinceWord = "seen"
 	}
 	if number.MatchString(e.Contact) {
@@ -151,7 +151,7 @@ func (b *Board) owner(agency string) string {
 }
 
 // sorts are the parts of the first page, in their order.
-var sorts = []string{"alert", "missing"}
+var sorts = []string{desk.Alerts, desk.People}
 
 func (b *Board) index(ed *edition, lang, near string, window int64) []byte {
 	v := b.view(lang, words["title"].In(lang), "/?")

@@ -20,6 +20,7 @@ import (
 	"konbit/policy"
 	"konbit/public"
 	"konbit/record"
+	"konbit/wire/cap"
 )
 
 // Person is a body of which the public may see a part.
@@ -47,7 +48,7 @@ func seek() *desk.Desk {
 			return nil
 		}),
 		desk.Publish(func(p *Person, r *record.Record) *desk.Notice {
-			n := &desk.Notice{Sort: "missing", Since: r.Observed, Areas: []string{"Ouanaminthe"}, PCodes: []string{"HT0331"}, Photo: photo, Contact: "tel. 114",
+			n := &desk.Notice{Sort: desk.People, Since: r.Observed, Areas: []string{"Ouanaminthe"}, PCodes: []string{"HT0331"}, Photo: photo, Contact: "tel. 114",
 				Title: desk.Say(p.Shown), Text: desk.Text{HT: "Kreyòl <b>", FR: "Français", ES: "Español", EN: "English"},
 				Facts:     []desk.Fact{{Label: "field.seek.person.name", Text: desk.Say(p.Shown)}},
 				Documents: []desk.Document{{Type: "application/pfif+xml", Body: []byte("<pfif>" + p.Shown + "</pfif>")}}}
@@ -191,7 +192,7 @@ func TestWhatACommandEndsIsGoneFromPagesFeedsAndPhotographs(t *testing.T) {
 			t.Errorf("%s answers %d", bad, code)
 		}
 	}
-	everywhere := []string{"/?l=en", "/?l=ht&near=ouan", at, at + "?l=fr", at + "/0.pfif.xml", "/missing.atom", "/missing.rss?l=es"}
+	everywhere := []string{"/?l=en", "/?l=ht&near=ouan", at, at + "?l=fr", at + "/0.pfif.xml", "/people.atom", "/people.rss?l=es"}
 	for _, p := range everywhere {
 		if _, _, body := s.get(p); !strings.Contains(body, "Ti Mari") || strings.Contains(body, "quetzal") {
 			t.Errorf("%s: %s", p, body)
@@ -265,11 +266,14 @@ func TestPagesAreSmallAndNeedNothing(t *testing.T) {
 			t.Errorf("%s is another page when it is packed, %v", p, err)
 		}
 	}
-	for path, root := range map[string]string{"/missing.atom": "feed", "/alerts.rss": "rss"} {
+	for path, root := range map[string]string{"/people.atom": "feed", "/alerts.rss": "rss"} {
 		_, _, body := s.get(path)
 		var v struct{ XMLName xml.Name }
 		if err := xml.Unmarshal([]byte(body), &v); err != nil || v.XMLName.Local != root {
 			t.Errorf("%s: %v %v", path, v, err)
+		}
+		if _, err := cap.ParseFeed([]byte(body), cap.Limits{}); err != nil {
+			t.Errorf("%s: %v\n%s", path, err, body)
 		}
 	}
 }

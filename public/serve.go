@@ -1,11 +1,9 @@
 package public
 
 import (
-	"bytes"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/xml"
 	"fmt"
 	"io"
 	"net/http"
@@ -17,6 +15,7 @@ import (
 	"golang.org/x/text/language"
 
 	"konbit/desk"
+	"konbit/wire/cap"
 )
 
 // Addresses of photographs are good for this quarter of an hour and the next.
@@ -31,7 +30,7 @@ const freshFor = 10 * time.Second
 //	GET /                     all notices; ?l=ht|fr|es|en, ?near=PLACE
 //	GET /n/{id}               one notice, or that it has ended
 //	GET /n/{id}/{document}    the same for programs
-//	GET /alerts.atom          feeds by sort and language; also missing.atom, .rss
+//	GET /alerts.atom          feeds by sort and language; also people.atom, .rss
 //	GET /photo/{id}/{window}/{proof}
 func (b *Board) Handler() http.Handler {
 	mux := http.NewServeMux()
@@ -39,8 +38,8 @@ func (b *Board) Handler() http.Handler {
 	mux.HandleFunc("GET /n/{id}", b.getNotice)
 	mux.HandleFunc("GET /n/{id}/{document}", b.getDocument)
 	for _, s := range sorts {
-		mux.HandleFunc("GET /"+plural[s]+".atom", b.getFeed(s, atom))
-		mux.HandleFunc("GET /"+plural[s]+".rss", b.getFeed(s, rss))
+		mux.HandleFunc("GET /"+s+".atom", b.getFeed(s, cap.Atom, cap.AppendAtom))
+		mux.HandleFunc("GET /"+s+".rss", b.getFeed(s, cap.RSS, cap.AppendRSS))
 	}
 	mux.HandleFunc("GET /photo/{id}/{window}/{proof}", b.getPhoto)
 	mux.HandleFunc("GET /robots.txt", func(w http.ResponseWriter, r *http.Request) {
@@ -66,8 +65,6 @@ func (b *Board) Handler() http.Handler {
 		mux.ServeHTTP(w, r)
 	})
 }
-
-var plural = map[string]string{"alert": "alerts", "missing": "missing"}
 
 var matcher = language.NewMatcher([]language.Tag{language.MustParse("ht"), language.French, language.Spanish, language.English})
 
@@ -196,113 +193,40 @@ func (b *Board) getPhoto(w http.ResponseWriter, r *http.Request) {
 	http.ServeContent(w, r, "", time.Time{}, f)
 }
 
-type format int
-
-const (
-	atom format = iota
-	rss
-)
-
-func (b *Board) getFeed(sort string, f format) http.HandlerFunc {
-	mediaType := map[format]string{atom: "application/atom+xml; charset=utf-8", rss: "application/rss+xml; charset=utf-8"}[f]
+// getFeed answers with an Atom or RSS feed.
+func (b *Board) getFeed(sort, kind string, write func([]byte, *cap.Feed) []byte) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		ed, l := b.shown.Load(), lang(r)
-		m := ed.made.get(fmt.Sprint("feed ", sort, f, l), 0, func() []byte { return b.feed(ed, sort, f, l) })
-		b.give(w, r, m, mediaType, http.StatusOK)
+		m := ed.made.get(kind+" "+sort+" "+l, 0, func() []byte { return write(nil, b.feed(ed, sort, l)) })
+		b.give(w, r, m, "application/"+kind+"+xml; charset=utf-8", http.StatusOK)
 	}
 }
 
-type atomFeed struct {
-	XMLName xml.Name    `xml:"http://www.w3.org/2005/Atom feed"`
-	Lang    string      `xml:"xml:lang,attr"`
-	ID      string      `xml:"id"`
-	Title   string      `xml:"title"`
-	Updated string      `xml:"updated"`
-	Author  string      `xml:"author>name"`
-	Links   []atomLink  `xml:"link"`
-	Entries []atomEntry `xml:"entry"`
-}
-
-type atomLink struct {
-	Rel  string `xml:"rel,attr,omitempty"`
-	Type string `xml:"type,attr,omitempty"`
-	Href string `xml:"href,attr"`
-}
-
-type atomEntry struct {
-	ID      string     `xml:"id"`
-	Title   string     `xml:"title"`
-	Updated string     `xml:"updated"`
-	Author  string     `xml:"author>name"`
-	Links   []atomLink `xml:"link"`
-	Summary string     `xml:"summary,omitempty"`
-}
-
-type rssFeed struct {
-	XMLName     xml.Name  `xml:"rss"`
-	Version     string    `xml:"version,attr"`
-	Title       string    `xml:"channel>title"`
-	Link        string    `xml:"channel>link"`
-	Description string    `xml:"channel>description"`
-	Language    string    `xml:"channel>language"`
-	Items       []rssItem `xml:"channel>item"`
-}
-
-type rssItem struct {
-	Title       string  `xml:"title"`
-	Link        string  `xml:"link"`
-	Description string  `xml:"description,omitempty"`
-	GUID        rssGUID `xml:"guid"`
-	Date        string  `xml:"pubDate"`
-}
-
-type rssGUID struct {
-	Permanent bool   `xml:"isPermaLink,attr"`
-	ID        string `xml:",chardata"`
-}
-
-// feed writes an Atom (RFC 4287) or RSS 2.0 feed. What has ended stays in it as long as its
-// page does, so that a reader's copy is replaced by it.
-func (b *Board) feed(ed *edition, sort string, f format, l string) []byte {
+// feed lists the notices of a sort. What has ended stays in it as long as its page does, so
+// that a reader's copy is replaced by it.
+func (b *Board) feed(ed *edition, sort, l string) *cap.Feed {
+	self := b.cfg.URL + "/" + sort + ".atom"
 	title := words[sort].In(l) + " · " + b.cfg.Name
-	home := b.cfg.URL + "/?l=" + l
-	self := b.cfg.URL + "/" + plural[sort] + ".atom?l=" + l
-	a := atomFeed{Lang: l, ID: b.cfg.URL + "/" + plural[sort] + ".atom", Title: title, Author: b.cfg.Name,
-		Links: []atomLink{{Rel: "self", Type: "application/atom+xml", Href: self}, {Rel: "alternate", Type: "text/html", Href: home}}}
-	r := rssFeed{Version: "2.0", Title: title, Link: home, Description: title, Language: l}
-	var newest time.Time
+	f := &cap.Feed{ID: self, Lang: l, Title: title, Summary: title, Author: b.cfg.Name,
+		Links: []cap.Link{{Href: b.cfg.URL + "/?l=" + l, Rel: "alternate", Type: "text/html"}, {Href: self + "?l=" + l, Rel: "self", Type: "application/atom+xml"}}}
 	for _, e := range ed.all {
 		if e.Sort != sort {
 			continue
 		}
 		it := b.item(e, l, 0)
-		if e.changed.After(newest) {
-			newest = e.changed
+		if e.changed.After(f.Updated) {
+			f.Updated = e.changed
 		}
-		text := strings.TrimSpace(strings.Join([]string{it.Areas, it.Text}, "\n"))
-		links := []atomLink{{Rel: "alternate", Type: "text/html", Href: b.cfg.URL + it.Href}}
-		for i, d := range it.Documents {
-			rel := "related"
-			if i == 0 {
-				rel = "enclosure"
-			}
-			links = append(links, atomLink{rel, d.Type, b.cfg.URL + d.Href})
+		links := []cap.Link{{Href: b.cfg.URL + it.Href, Rel: "alternate", Type: "text/html"}}
+		for _, d := range it.Documents {
+			links = append(links, cap.Link{Href: b.cfg.URL + d.Href, Rel: "enclosure", Type: d.Type})
 		}
-		a.Entries = append(a.Entries, atomEntry{ID: b.cfg.URL + "/n/" + e.id, Title: it.Title, Updated: e.changed.UTC().Format(time.RFC3339), Author: b.owner(e.owner), Links: links, Summary: text})
-		r.Items = append(r.Items, rssItem{it.Title, b.cfg.URL + it.Href, text, rssGUID{true, b.cfg.URL + "/n/" + e.id}, e.changed.UTC().Format(time.RFC1123Z)})
+		f.Entries = append(f.Entries, cap.Entry{ID: b.cfg.URL + "/n/" + e.id, Title: it.Title, Author: b.owner(e.owner), Updated: e.changed.UTC(), Links: links,
+			Summary: strings.TrimSpace(it.Areas + "\n" + it.Text)})
 	}
-	if newest.IsZero() {
-		newest = ed.at
+	if f.Updated.IsZero() {
+		f.Updated = ed.at
 	}
-	a.Updated = newest.UTC().Format(time.RFC3339)
-	var out bytes.Buffer
-	out.WriteString(xml.Header)
-	var v any = a
-	if f == rss {
-		v = r
-	}
-	if err := xml.NewEncoder(&out).Encode(v); err != nil {
-		b.cfg.Log.Error("public pages", "feed", sort, "error", err)
-	}
-	return out.Bytes()
+	f.Updated = f.Updated.UTC()
+	return f
 }

@@ -65,6 +65,13 @@ func (s *Server) describe(k *desk.Kind) {
 		"next":          {Type: "string", Description: "Cursor of the next page; left out at the end"},
 		"purposeNeeded": {Type: "boolean", Description: "Protected records are left out until you say why you look"},
 	}}
+	if k.Named() {
+		text := &huma.Schema{Type: "string"}
+		all[title+"Page"].Properties["matches"] = &huma.Schema{Type: "array", Description: "Of a search with name: what is alike, in the order of items", Items: &huma.Schema{
+			Type: "object", Required: []string{"id", "name", "score", "why"}, Properties: map[string]*huma.Schema{
+				"id": {Type: "string", Format: "uuid"}, "name": {Type: "string", Description: "The one of the person's names that is the most like the one that was asked for"},
+				"score": {Type: "number", Description: "0 to 1"}, "why": {Type: "array", Items: text}}}}
+	}
 }
 
 // actSchema describes the body of a command.

@@ -215,7 +215,7 @@ func fieldOf(d *huma.ErrorDetail) record.Field {
 			f.Path += "." + name
 		}
 		f.Code, f.Message = "required", "is required"
-	case has("required") && has("missing"):
+	case has("required") && has("is missing"):
 		f.Code, f.Message = "required", "is required"
 	case has("unexpected property"):
 		f.Code, f.Message = "unknown", "no such field"

@@ -158,8 +158,8 @@ func (s *Server) list(w http.ResponseWriter, r *http.Request, k *desk.Kind) erro
 // Likeness says why a record is among those with a like name.
 type Likeness struct {
 	ID    record.ID     `json:"id"`
-	Name  string        `json:"name" doc:"The one of the person's names that is the most like the one that was asked for"`
-	Score float64       `json:"score" doc:"0 to 1"`
+	Name  string        `json:"name"`
+	Score float64       `json:"score"`
 	Why   []name.Reason `json:"why"`
 }
 
@@ -489,7 +489,7 @@ type SimilarView struct {
 // SimilarItem is one, with the reasons.
 type SimilarItem struct {
 	Record  *record.Record `json:"record"`
-	Score   float64        `json:"score" doc:"0 to 1"`
+	Score   float64        `json:"score"`
 	Metres  *float64       `json:"metres,omitempty" doc:"Left out when one of the two has no place"`
 	Minutes float64        `json:"minutes"`
 	Words   []string       `json:"words" doc:"That both have"`

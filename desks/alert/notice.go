@@ -1,7 +1,6 @@
 package alert
 
 import (
-	"math"
 	"slices"
 	"strings"
 
@@ -21,7 +20,7 @@ func notice(b *Alert, r *record.Record) *desk.Notice {
 		return nil
 	}
 	i := &m.Info[0]
-	n := &desk.Notice{Sort: "alert", Since: m.Sent, Documents: []desk.Document{{Type: documentType, Body: []byte(b.Published)}}}
+	n := &desk.Notice{Sort: desk.Alerts, Since: m.Sent, Documents: []desk.Document{{Type: documentType, Body: []byte(b.Published)}}}
 	switch {
 	case m.MsgType == "Cancel":
 		n.Ended, n.Until = "state.alert.cancelled", m.Sent.Add(OverFor)
@@ -39,7 +38,6 @@ func notice(b *Alert, r *record.Record) *desk.Notice {
 			n.PCodes = append(n.PCodes, g.Value)
 		}
 	}
-	n.Box = around(i.Area)
 	n.Title = each(m, func(i *cap.Info) string { return i.Headline })
 	n.Text = each(m, func(i *cap.Info) string { return i.Description })
 	n.Facts = []desk.Fact{
@@ -80,29 +78,4 @@ func word(field, value string) desk.Text {
 // rank puts the gravest first, then the most urgent.
 func rank(i *cap.Info) int {
 	return 10*slices.Index(Severity("").Values(), strings.ToLower(i.Severity)) + slices.Index(Urgency("").Values(), strings.ToLower(i.Urgency))
-}
-
-// around is the box around the shapes, to a tenth of a degree outwards; nil without shapes.
-func around(areas []cap.Area) *record.Box {
-	b := record.Box{W: math.Inf(1), S: math.Inf(1), E: math.Inf(-1), N: math.Inf(-1)}
-	take := func(p cap.Point, lon, lat float64) {
-		b = record.Box{W: min(b.W, p.Lon-lon), S: min(b.S, p.Lat-lat), E: max(b.E, p.Lon+lon), N: max(b.N, p.Lat+lat)}
-	}
-	for _, a := range areas {
-		for _, ring := range a.Polygon {
-			for _, p := range ring {
-				take(p, 0, 0)
-			}
-		}
-		for _, c := range a.Circle {
-			const degree = 111.2 // kilometres
-			lat := c.Radius / degree
-			take(c.Center, min(lat/max(math.Cos(c.Center.Lat*math.Pi/180), 0.01), 180), lat)
-		}
-	}
-	if b.W > b.E {
-		return nil
-	}
-	out := func(f, most float64) float64 { return math.Max(-most, math.Min(most, math.Ceil(f*10)/10)) }
-	return &record.Box{W: -out(-b.W, 180), S: -out(-b.S, 90), E: out(b.E, 180), N: out(b.N, 90)}
 }

@@ -145,7 +145,7 @@ func TestPublicSeesWhatTwoPeopleMadeAndNothingElse(t *testing.T) {
 	r = n.must(n.bea, r, "approve", nil)
 
 	want := &desk.Notice{
-		Sort: "missing", Since: r.Observed.Truncate(time.Second), Areas: []string{"Wanament"}, PCodes: []string{"HT0331"}, Photo: photograph, Contact: "tel. 114",
+		Sort: desk.People, Since: r.Observed.Truncate(time.Second), Areas: []string{"Wanament"}, PCodes: []string{"HT0331"}, Photo: photograph, Contact: "tel. 114",
 		Title: desk.Say("Eksanp Premye, 9"), Text: desk.Text{HT: "Ede nou jwenn li.", ES: "Ayúdenos a encontrarla."},
 		Facts: []desk.Fact{
 			{Label: "field.missing.person.age", Text: desk.Say("9")},
@@ -254,7 +254,7 @@ func TestEveryEndTakesNameAndPhotographAway(t *testing.T) {
 				t.Errorf("%s: %s %+v", name, r.State, p)
 			}
 			got := n.shown(r)
-			want := &desk.Notice{Sort: "missing", Ended: c.ended, Until: got.Until}
+			want := &desk.Notice{Sort: desk.People, Ended: c.ended, Until: got.Until}
 			if d := cmp.Diff(want, got); d != "" || !got.Until.Equal(r.Recorded.Add(missing.OverFor)) {
 				t.Errorf("%s: the public sees (-want +got):\n%s", name, d)
 			}

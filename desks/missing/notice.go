@@ -117,10 +117,10 @@ func publish(words func() map[string]desk.Text) func(*Person, *record.Record) *d
 			if r.State == "found" {
 				end = "state.missing.person.found"
 			}
-			return &desk.Notice{Sort: "missing", Ended: end, Until: r.Recorded.Add(OverFor)}
+			return &desk.Notice{Sort: desk.People, Ended: end, Until: r.Recorded.Add(OverFor)}
 		}
 		out := &desk.Notice{
-			Sort: "missing", Since: n.Since, Areas: []string{n.Area}, Photo: n.Photograph, Contact: n.Contact,
+			Sort: desk.People, Since: n.Since, Areas: []string{n.Area}, Photo: n.Photograph, Contact: n.Contact,
 			Rank: len(p.Alerts), Title: words()["kind.missing.person"],
 		}
 		if n.PCode != "" {

@@ -15,8 +15,11 @@ func (p *feedParser) atom() {
 	p.must(root, atomSpace, "updated")
 	f.Updated = p.when(root, atomSpace, "updated", parseRFC3339)
 	f.Summary = d.childText(root, atomSpace, "subtitle")
-	if author := d.child(root, atomSpace, "author"); author != 0 {
-		f.Author = d.childText(author, atomSpace, "name")
+	f.Author = p.author(root)
+	for _, a := range d.attributes(root) {
+		if a.space == xmlSpace && a.local == "lang" {
+			f.Lang = a.value
+		}
 	}
 	f.Links = p.atomLinks(root)
 	for c := d.nodes[root].first; c != 0; c = d.nodes[c].next {
@@ -26,6 +29,13 @@ func (p *feedParser) atom() {
 	}
 }
 
+func (p *feedParser) author(n int32) string {
+	if author := p.doc.child(n, atomSpace, "author"); author != 0 {
+		return p.doc.childText(author, atomSpace, "name")
+	}
+	return ""
+}
+
 func (p *feedParser) atomEntry(n int32, e *Entry) int32 {
 	d := p.doc
 	p.onlyAtom(n, "entry")
@@ -33,6 +43,7 @@ func (p *feedParser) atomEntry(n int32, e *Entry) int32 {
 	e.Title = p.must(n, atomSpace, "title")
 	p.must(n, atomSpace, "updated")
 	e.Updated = p.when(n, atomSpace, "updated", parseRFC3339)
+	e.Author = p.author(n)
 	e.Summary = d.childText(n, atomSpace, "summary")
 	e.Links = p.atomLinks(n)
 	content := d.child(n, atomSpace, "content")
@@ -84,7 +95,11 @@ func (p *feedParser) onlyAtom(n int32, name string) {
 // alert; one without a time, when its alert was sent. ID, Title, Author and Updated of
 // the feed must be set: Atom has none without them.
 func AppendAtom(dst []byte, f *Feed) []byte {
-	w := writer{b: append(dst, `<?xml version="1.0" encoding="UTF-8"?>`+"\n"+`<feed xmlns="`+atomSpace+`">`...), depth: 1}
+	w := writer{b: append(dst, `<?xml version="1.0" encoding="UTF-8"?>`+"\n"+`<feed xmlns="`+atomSpace+`"`...), depth: 1}
+	if f.Lang != "" {
+		w.b = append(appendAttribute(append(w.b, ` xml:lang="`...), f.Lang), '"')
+	}
+	w.b = append(w.b, '>')
 	w.must("id", f.ID)
 	w.must("title", f.Title)
 	w.text("subtitle", f.Summary)
@@ -97,6 +112,9 @@ func AppendAtom(dst []byte, f *Feed) []byte {
 			w.must("id", e.ID)
 			w.must("title", e.Title)
 			w.must("updated", e.Updated.Format(time.RFC3339))
+			if e.Author != "" {
+				w.nested("author", func() { w.must("name", e.Author) })
+			}
 			w.links(e.Links)
 			w.text("summary", e.Summary)
 			if alert := e.element(); alert != nil {

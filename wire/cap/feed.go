@@ -21,6 +21,7 @@ const (
 type Feed struct {
 	Kind    string    `json:"kind" enum:"atom,rss,edxl-de"`
 	ID      string    `json:"id,omitempty"` // of Atom and EDXL-DE
+	Lang    string    `json:"lang,omitempty"`
 	Title   string    `json:"title,omitempty"`
 	Author  string    `json:"author,omitempty"` // a name; of EDXL-DE the sender
 	Summary string    `json:"summary,omitempty"`
@@ -33,6 +34,7 @@ type Feed struct {
 type Entry struct {
 	ID      string    `json:"id,omitempty"`
 	Title   string    `json:"title,omitempty"`
+	Author  string    `json:"author,omitempty"` // a name, of Atom; "": that of the feed
 	Summary string    `json:"summary,omitempty"`
 	Updated time.Time `json:"updated,omitzero"`
 	Links   []Link    `json:"links,omitempty"`
@@ -69,6 +71,16 @@ const (
 	codeNotFeed = "not-feed"
 	codeNoAlert = "no-alert" // neither an alert nor a link to one
 )
+
+// page returns the address of the entry's page for people, "" when there is none.
+func (e *Entry) page() string {
+	for _, l := range e.Links {
+		if l.Type == "text/html" && (l.Rel == "" || l.Rel == "alternate") {
+			return l.Href
+		}
+	}
+	return ""
+}
 
 // AlertLink returns the address of the entry's CAP document, "" when there is
 // none: a link of CAP's type, else one to a file called .cap or .xml, else one

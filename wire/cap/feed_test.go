@@ -14,12 +14,12 @@ func someFeed(t testing.TB) (*Feed, Entry) {
 	signed := Entry{Document: mustSign(t, own(t, "flood.cap"), key, cert), Alert: flood(),
 		Links: []Link{{Href: "https://alerts.example.org/1.cap", Type: capType}}}
 	return &Feed{
-		ID: "https://alerts.example.org/feed", Title: "Alerts & more", Author: "Example", Summary: "All alerts", Updated: at("2026-11-02T08:30:00-05:00"),
+		ID: "https://alerts.example.org/feed", Lang: "ht", Title: "Alerts & more", Author: "Example", Summary: "All alerts", Updated: at("2026-11-02T08:30:00-05:00"),
 		Links: []Link{{Href: "https://alerts.example.org/feed?a=1&b=2", Rel: "self"}},
 		Entries: []Entry{
 			signed,
 			{Alert: flood(), ID: "two", Title: "Second", Summary: "<b>", Updated: at("2026-11-02T09:00:00-00:00")},
-			{ID: "three", Title: "Third", Updated: at("2026-11-02T10:00:00-05:00"), Links: []Link{{Href: "https://alerts.example.org/3", Type: capType}}},
+			{ID: "three", Title: "Third", Author: "Biwo egzanp", Updated: at("2026-11-02T10:00:00-05:00"), Links: []Link{{Href: "https://alerts.example.org/3.html", Rel: "alternate", Type: "text/html"}, {Href: "https://alerts.example.org/3", Type: capType}}},
 		},
 	}, signed
 }
@@ -33,7 +33,7 @@ func TestFeedsAreReadAsWritten(t *testing.T) {
 			if err != nil {
 				t.Fatalf("%v\n%s", err, b)
 			}
-			if got.Kind != kind || got.Title != feed.Title || got.Summary != feed.Summary || !got.Updated.Equal(feed.Updated) || len(got.Entries) != 3 {
+			if got.Kind != kind || got.Lang != "ht" || got.Title != feed.Title || got.Summary != feed.Summary || !got.Updated.Equal(feed.Updated) || len(got.Entries) != 3 {
 				t.Errorf("%+v", got)
 			}
 			if kind == Atom && (got.ID != feed.ID || got.Author != feed.Author || !cmp.Equal(got.Links, feed.Links)) {
@@ -43,7 +43,13 @@ func TestFeedsAreReadAsWritten(t *testing.T) {
 				{ID: "urn:cap:alerts.example.org,2026-11-02-0001,2026-11-02T08:30:00-05:00", Title: "Inondasyon nan zòn larivyè egzanp lan",
 					Updated: feed.Updated, Alert: flood()},
 				{ID: "two", Title: "Second", Summary: "<b>", Updated: at("2026-11-02T09:00:00-00:00"), Alert: flood()},
-				{ID: "three", Title: "Third", Updated: at("2026-11-02T10:00:00-05:00")},
+				{ID: "three", Title: "Third", Author: "Biwo egzanp", Updated: at("2026-11-02T10:00:00-05:00")},
+			}
+			if kind == RSS { // which has an author's address of mail, and no name
+				want[2].Author = ""
+			}
+			if l := got.Entries[2].Links[0].Href; l != "https://alerts.example.org/3.html" {
+				t.Errorf("the page for people is %q", l)
 			}
 			if d := cmp.Diff(want, got.Entries, cmpopts.IgnoreFields(Entry{}, "Document", "Links")); d != "" {
 				t.Error(d)

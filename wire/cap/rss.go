@@ -1,6 +1,7 @@
 package cap
 
 import (
+	"cmp"
 	"errors"
 	"strings"
 	"time"
@@ -20,6 +21,7 @@ func (p *feedParser) rss() {
 	}
 	f.Title = p.must(channel, "", "title")
 	f.Summary = p.must(channel, "", "description")
+	f.Lang = d.childText(channel, "", "language")
 	f.Links = []Link{{Href: p.must(channel, "", "link")}}
 	f.Author = d.childText(channel, "", "managingEditor")
 	f.Updated = p.when(channel, "", "lastBuildDate", parseRFC822)
@@ -82,7 +84,8 @@ func parseRFC822(s string) (time.Time, error) {
 
 // AppendRSS writes a feed as RSS 2.0. The alerts stand in the items as they are in
 // Document, else as Append writes them; links of CAP's type are enclosures too.
-// Title and Summary of the feed and its first link must be set.
+// Title and Summary of the feed and its first link must be set. An item leads to its
+// page for people, if it has one.
 func AppendRSS(dst []byte, f *Feed) []byte {
 	w := writer{b: append(dst, `<?xml version="1.0" encoding="UTF-8"?>`+"\n"+`<rss version="2.0">`...), depth: 1}
 	w.nested("channel", func() {
@@ -93,6 +96,7 @@ func AppendRSS(dst []byte, f *Feed) []byte {
 		}
 		w.must("link", href)
 		w.must("description", f.Summary)
+		w.text("language", f.Lang)
 		if !f.Updated.IsZero() {
 			w.must("lastBuildDate", rfc822(f.Updated))
 		}
@@ -107,7 +111,7 @@ func (w *writer) item(e Entry) {
 	w.nested("item", func() {
 		w.must("title", e.Title)
 		w.text("description", e.Summary)
-		w.text("link", e.AlertLink())
+		w.text("link", cmp.Or(e.page(), e.AlertLink()))
 		for _, l := range e.Links {
 			if l.Type == capType {
 				w.line()
