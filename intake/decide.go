@@ -154,7 +154,7 @@ func (d *decider) run(work chan<- *batch) {
 			work <- b
 			free = false
 		} else {
-			d.in.pass()
+			d.in.pass(false)
 		}
 	}
 }
@@ -197,24 +197,24 @@ func (d *decider) turn() error {
 	now, err := in.shared.Turn(ctx)
 	if err == nil && (now.Size != d.tree.Size() || !bytes.Equal(now.Checkpoint, d.head)) {
 		if err = d.build(ctx, now.Size, now.Checkpoint); err != nil {
-			in.pass()
+			in.pass(false)
 		}
 	}
 	if err == nil {
 		if err = in.moved(ctx, now.Ops); err != nil {
-			in.pass()
+			in.pass(false)
 		}
 	}
 	return err
 }
 
-// pass gives a turn back in which nothing is written. On what was read in it nothing
-// rests when it fails.
-func (in *Intake) pass() error {
+// pass gives a turn back in which nothing is written. With rests, an answer that rests on
+// what was read in it is good when it returns nil.
+func (in *Intake) pass(rests bool) error {
 	if in.shared == nil {
 		return nil
 	}
-	return in.shared.Pass()
+	return in.shared.Pass(rests)
 }
 
 // moved makes what is kept in memory of accounts and nodes as new as ops says.
@@ -1005,6 +1005,14 @@ func refuse(jobs []*job, err error) {
 	answer(jobs)
 }
 
+// promises reports whether anything is acknowledged, and not only refused.
+func promises(jobs []*job) (any bool) {
+	for _, j := range jobs {
+		j.each(func(err *error) { any = any || *err == nil })
+	}
+	return any
+}
+
 func answer(jobs []*job) {
 	for _, j := range jobs {
 		j.each(func(err *error) { *err = late(*err) })
@@ -1032,7 +1040,7 @@ func (in *Intake) commit(work <-chan *batch) {
 		in.mu.Unlock()
 		var err error
 		if stale || len(b.Items) == 0 {
-			err = in.pass()
+			err = in.pass(!stale && promises(b.jobs))
 		}
 		if stale { // it builds on a batch that did not reach the disk
 			err = record.Errorf(record.Unavailable, "intake", "nothing was saved: the change before this one could not be written; try again")

@@ -18,10 +18,10 @@ type Shared interface {
 	// at a time takes turns, and it must not dawdle: the server takes a turn away that is not
 	// used for a few seconds, and Commit then fails.
 	Turn(ctx context.Context) (State, error)
-	// Pass ends a turn in which nothing was written; without a turn it does nothing. What
-	// was read in the turn may be acknowledged when it returns nil: it then is as durable
-	// as what is committed, also on a standby that commits wait for.
-	Pass() error
+	// Pass ends a turn in which nothing was written; without a turn it does nothing. With
+	// rests, what was read in the turn may be acknowledged when it returns nil: it then is
+	// as durable as what is committed, also on a standby that commits wait for.
+	Pass(rests bool) error
 	// State returns where the ledger stands, without waiting for writers.
 	State(ctx context.Context) (State, error)
 

@@ -188,7 +188,7 @@ func TestSourceThatRunsIsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	refused(t, url, to, "somebody writes to this database now")
-	if err := node.Pass(); err != nil {
+	if err := node.Pass(false); err != nil {
 		t.Fatal(err)
 	}
 	copied(t, url, to)

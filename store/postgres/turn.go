@@ -96,16 +96,20 @@ func (db *DB) older(seen, size int64) error {
 	}
 }
 
-// Pass ends a turn in which nothing was written. The lock of the turn has given its
-// transaction a number, so that COMMIT waits for the disk and the standby, and with it for
-// all that was committed before. What a server has kept over a restart is seen before its
-// standby has it.
-func (db *DB) Pass() error {
+// Pass ends a turn in which nothing was written. When an answer rests on it, the
+// transaction ends with COMMIT: the lock of the turn has given it a number, so that this
+// waits for the disk and the standby, and with it for all that was committed before. What
+// a server has kept over a restart is seen before its standby has it.
+func (db *DB) Pass(rests bool) error {
 	t := db.take()
 	if t == nil {
 		return nil
 	}
 	defer func() { <-db.pen }()
+	if !rests {
+		t.rollback()
+		return nil
+	}
 	if _, err := t.conn.Exec(context.Background(), "COMMIT"); err != nil {
 		t.drop()
 		return db.fault("read", err)
