@@ -39,7 +39,7 @@ var may = map[string][]string{
 	"desks/*": {"record", "desk", "wire/*"},
 	"desks":   {"desk", "desks/*"},
 
-	"store":           {"record", "desk", "ledger"}, // desk for the word Role in a person's grants
+	"store":           {"record", "desk", "ledger", "fold"}, // desk for the word Role in a person's grants
 	"store/index":     {"record", "store"},
 	"store/sqlite":    {"record", "desk", "ledger", "store", "store/index"},
 	"store/postgres":  {"record", "desk", "ledger", "store", "store/index"},
@@ -67,7 +67,8 @@ var may = map[string][]string{
 	"public": {"record", "desk", "store", "wire/*"},
 
 	// Names of people that are spelled otherwise.
-	"name": {},
+	"name": {"fold"},
+	"fold": {},
 
 	"mappings": {},
 	"transfer": {"record", "desk", "wire/*", "mappings", "intake", "policy"}, // intake and policy for the sink of a stopped node
@@ -126,6 +127,7 @@ var without = map[string][]string{
 	"intake":   {"net/http", "os"},
 	"query":    {"net/http", "os"},
 	"name":     {"net/http", "os", "database/sql", "log/slog"},
+	"fold":     {"net/http", "os", "database/sql", "log/slog"},
 	"feed":     {"net/http", "os"},
 	"react":    {"net/http", "os"},
 	"blob":     {"net/http"},
