@@ -72,7 +72,7 @@ func kind() *desk.Kind {
 
 		desk.OpenIn("draft", "proposed", "live", "revising", "reproposed"),
 		desk.Freeze("proposed", "live", "reproposed", "cancelled", "expired"),
-		desk.Columns("severity", "event", "status", "state", "expires", "place", "owner"),
+		desk.Columns("event", "status", "severity", "state", "expires", "place", "owner"),
 		desk.Form("what", "event", "category", "severity", "urgency", "certainty", "responseType", "eventCode"),
 		desk.Form("when", "effective", "onset", "expires", "observed"),
 		desk.Form("where", "place", "areas"),

@@ -74,7 +74,6 @@ type foundArgs struct {
 	Condition Condition  `json:"condition"`
 	When      *time.Time `json:"when,omitempty"` // now, when left out
 	Where     string     `json:"where,omitempty" max:"500"`
-	Note      string     `json:"note,omitempty"  max:"2000" widget:"lines"`
 }
 
 func found(c *desk.Change[Person], a foundArgs) error {
@@ -86,7 +85,7 @@ func found(c *desk.Change[Person], a foundArgs) error {
 		when = seconds(c.Now)
 	}
 	takeDown(c)
-	c.Body.Outcome = Outcome{End: Found, Condition: a.Condition, When: when, Where: a.Where, Note: a.Note, By: c.Actor, At: seconds(c.Now)}
+	c.Body.Outcome = Outcome{End: Found, Condition: a.Condition, When: when, Where: a.Where, By: c.Actor, At: seconds(c.Now)}
 	return nil
 }
 
@@ -130,12 +129,11 @@ func confirm(c *desk.Change[Person], _ none) error {
 
 type cancelArgs struct {
 	Reason Reason `json:"reason"`
-	Note   string `json:"note,omitempty" max:"2000" widget:"lines"`
 }
 
 func cancel(c *desk.Change[Person], a cancelArgs) error {
 	takeDown(c)
-	c.Body.Outcome = Outcome{End: Cancelled, Reason: a.Reason, Note: a.Note, By: c.Actor, At: seconds(c.Now)}
+	c.Body.Outcome = Outcome{End: Cancelled, Reason: a.Reason, By: c.Actor, At: seconds(c.Now)}
 	return nil
 }
 

@@ -141,7 +141,6 @@ type Outcome struct {
 	Ground    string    `json:"ground,omitempty"    max:"2000" widget:"lines" set:"command"` // of a death: on what it rests
 	Authority string    `json:"authority,omitempty" max:"200"  set:"command"`                // of a death: who declared it
 	Reason    Reason    `json:"reason,omitempty"    set:"command"`                           // of a cancelled case
-	Note      string    `json:"note,omitempty"      max:"2000" widget:"lines" set:"command"`
 
 	By          string    `json:"by,omitempty"          max:"200" set:"command"` // who gave the command
 	At          time.Time `json:"at,omitzero" set:"command"`

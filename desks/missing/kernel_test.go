@@ -237,7 +237,7 @@ func TestEveryEndTakesNameAndPhotographAway(t *testing.T) {
 		state string
 		ended string
 	}{
-		"found":    {map[string]any{"condition": "injured", "where": "Dajabón", "note": "Lopital"}, "found", "state.missing.person.found"},
+		"found":    {map[string]any{"condition": "injured", "where": "Dajabón"}, "found", "state.missing.person.found"},
 		"declare":  {map[string]any{"ground": "g", "authority": "a"}, "declared", "flag.missing.person.over"},
 		"cancel":   {map[string]any{"reason": "family"}, "cancelled", "flag.missing.person.over"},
 		"withdraw": {nil, "active", "flag.missing.person.over"},
@@ -273,8 +273,8 @@ func TestEveryEndTakesNameAndPhotographAway(t *testing.T) {
 func TestOutcomeSaysHowItEnded(t *testing.T) {
 	n := start(t)
 	r := n.published(girl())
-	r = n.must(n.op, r, "found", map[string]any{"condition": "safe", "when": "2026-03-01T01:02:03Z", "where": "Dajabón", "note": "n"})
-	want := missing.Outcome{End: missing.Found, Condition: "safe", When: time.Date(2026, 3, 1, 1, 2, 3, 0, time.UTC), Where: "Dajabón", Note: "n", By: "ht.cc/op", At: n.body(r).Outcome.At}
+	r = n.must(n.op, r, "found", map[string]any{"condition": "safe", "when": "2026-03-01T01:02:03Z", "where": "Dajabón"})
+	want := missing.Outcome{End: missing.Found, Condition: "safe", When: time.Date(2026, 3, 1, 1, 2, 3, 0, time.UTC), Where: "Dajabón", By: "ht.cc/op", At: n.body(r).Outcome.At}
 	if d := cmp.Diff(want, n.body(r).Outcome); d != "" || want.At.IsZero() {
 		t.Error(d)
 	}

@@ -93,7 +93,7 @@ func personKind() *desk.Kind {
 			"notice.clothing", "notice.languages", "notice.since", "notice.area", "notice.pcode", "notice.texts", "notice.photograph",
 			"notice.contact", "notice.proposedBy", "notice.proposedAt", "notice.approvedBy", "notice.approvedAt"),
 		desk.Form("outcome", "outcome.end", "outcome.condition", "outcome.when", "outcome.where", "outcome.ground", "outcome.authority",
-			"outcome.reason", "outcome.note", "outcome.by", "outcome.at", "outcome.confirmedBy", "outcome.confirmedAt"),
+			"outcome.reason", "outcome.by", "outcome.at", "outcome.confirmedBy", "outcome.confirmedAt"),
 		desk.OnMap("diamond", ""),
 
 		desk.ProtectWhen((*Person).caveats),

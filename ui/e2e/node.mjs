@@ -14,7 +14,7 @@ const isFree = (port) =>
   });
 
 // freePort finds a port of which the next two are free as well: a demo of three nodes
-// takes them. They are below those that outgoing connections use, one of which could take
+// takes them, or the pages for residents the first of them. They are below those that outgoing connections use, one of which could take
 // a port while its node is dead.
 async function freePort() {
   for (;;) {
@@ -24,7 +24,8 @@ async function freePort() {
 }
 
 // newNode prepares `konbit ARGS`; its port stays the same when it is killed and
-// started again. The address says localhost, which browsers trust with passkeys.
+// started again. The address says localhost, which browsers trust with passkeys. $NEXT in
+// an argument is the next port.
 export async function newNode(binary, args) {
   const data = mkdtempSync(join(tmpdir(), 'konbit-e2e-'));
   const port = await freePort();
@@ -37,7 +38,7 @@ export async function newNode(binary, args) {
 
   async function start() {
     said = '';
-    child = spawn(binary, [...args, '--data', data, '--listen', `127.0.0.1:${port}`], { stdio: ['ignore', 'pipe', 'pipe'] });
+    child = spawn(binary, [...args.map((a) => a.replace('$NEXT', port + 1)), '--data', data, '--listen', `127.0.0.1:${port}`], { stdio: ['ignore', 'pipe', 'pipe'] });
     for (const s of [child.stdout, child.stderr]) s.on('data', (d) => (said += d));
     for (const end = Date.now() + 120_000; Date.now() < end && running(); ) {
       if (await alive()) return;
@@ -56,6 +57,7 @@ export async function newNode(binary, args) {
 
   return {
     url,
+    next: `http://127.0.0.1:${port + 1}`,
     alive,
     start,
     kill,

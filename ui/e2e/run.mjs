@@ -12,6 +12,7 @@ import { axe } from './axe.mjs';
 import { board } from './board.mjs';
 import { cluster } from './cluster.mjs';
 import { fault } from './fault.mjs';
+import { missing } from './missing.mjs';
 import { newNode } from './node.mjs';
 import { people } from './people.mjs';
 import { peers } from './peers.mjs';
@@ -31,7 +32,7 @@ for (const [what, path] of Object.entries({ 'browser (set CHROMIUM)': browserPat
   }
 
 const flags = '--no-sandbox --disable-background-networking --disable-component-update --disable-sync --no-first-run --enable-unsafe-swiftshader --use-gl=angle --use-angle=swiftshader';
-const node = await newNode(binary, ['demo', '--quiet']);
+const node = await newNode(binary, ['demo', '--quiet', '--public', '127.0.0.1:$NEXT']);
 const browser = await chromium.launch({ executablePath: browserPath, args: flags.split(' ') });
 let failed = 0;
 
@@ -66,7 +67,7 @@ async function check(promise, options, run) {
   }
 }
 
-const parts = { board, walk, record, answer, people, peers, three, cluster, fault, axe };
+const parts = { board, walk, record, answer, missing, people, peers, three, cluster, fault, axe };
 const asked = process.argv.slice(2);
 const unknown = asked.find((a) => !parts[a]);
 try {
